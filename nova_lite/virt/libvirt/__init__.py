@@ -1,0 +1,1 @@
+"""Guests on libvirt, accelerated by KVM or emulated by QEMU."""
