@@ -1,0 +1,634 @@
+"""The generic attack: everything that can go wrong with any flow, made to happen.
+
+A scenario is a flow, one of its variants, and a state it may start from, all
+taken from the declarations; nobody adds a case.  An attack is a way of going
+wrong, at the n-th opportunity; it is repeated for every n there is.  Afterwards
+nothing may be stuck, left over, or double.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from nova_lite.bus.messages import Command, Report
+from nova_lite.db.models import (
+    Allocation,
+    FixedAddress,
+    Instance,
+    Network,
+    Operation,
+    OperationEvent,
+    OperationStatus,
+    Port,
+)
+from nova_lite.domain.errors import NotFound, RemoteFailure
+from nova_lite.domain.specs import Role
+from nova_lite.domain.states import ACTIONS, Action, PowerState, VmState
+from nova_lite.operations import FLOWS, begin
+from nova_lite.operations.flow import Act, Flow, Step, StepContext
+from nova_lite.services.instances import NewInstance
+from nova_lite.testing.bus import Message
+from nova_lite.testing.cloud import Cloud
+
+
+class Crash(BaseException):
+    """The scheduler process is killed here."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    flow: Flow
+    variant: Mapping[str, Any]
+    starts_from: VmState
+
+    def __str__(self) -> str:
+        words = [self.flow.kind, str(self.starts_from)]
+        return "-".join(words + [f"{k}={v}" for k, v in self.variant.items()])
+
+
+def scenarios(flows: Mapping[str, Flow] = FLOWS) -> list[Scenario]:
+    return [
+        Scenario(flow, variant, state)
+        for flow in flows.values()
+        for variant in flow.variants
+        for state in sorted(ACTIONS[flow.action].starts_from)
+    ]
+
+
+#: What the machine says of a guest whose instance is at rest in a state.
+POWER = {
+    VmState.ACTIVE: PowerState.RUNNING,
+    VmState.STOPPED: PowerState.SHUTDOWN,
+    VmState.PAUSED: PowerState.PAUSED,
+    VmState.ERROR: PowerState.RUNNING,
+}
+
+
+class Arena:
+    """One cloud in which a scenario is run again and again."""
+
+    def __init__(self, cloud: Cloud, scenario: Scenario, flavor: str) -> None:
+        self.cloud, self.scenario, self.flavor = cloud, scenario, flavor
+        self.flows = dict(FLOWS)
+        self.messages = 0  # that were sent the last time anybody counted
+        self.commits = 0  # the same of transactions
+        self.trip: Callable[[bool], None] = lambda committed: None
+        """Called before and after each commit of the control plane."""
+        self.boots = 0  # of the guest, before the scenario began
+        self.addresses: set[str] = set()  # the same; a new server gets some
+        self.untidy = False
+        """Set by attacks after which a host may have to be swept; others leave nothing to sweep."""
+        self._watch_commits()
+
+    def _watch_commits(self) -> None:
+        write = self.cloud.database.write
+
+        @contextmanager
+        def watched() -> Iterator[Session]:
+            with write() as session:
+                yield session
+                self.trip(False)
+            self.trip(True)
+
+        self.cloud.database.write = watched  # type: ignore[method-assign]
+
+    def prepare(self) -> UUID:
+        """An instance in the state the scenario starts from."""
+        cloud, state = self.cloud, self.scenario.starts_from
+        self.disarm()
+        self.boots, self.addresses = 0, set()
+        cloud.bus.sent.clear()
+        new = NewInstance("attacked", self.flavor, None)
+        instance = cloud.services.instances.create(cloud.admin, new)[0]
+        if state is VmState.BUILDING:
+            return instance.id
+        cloud.settle()
+        with cloud.database.write() as session:
+            row = session.scalars(sa.select(Instance).where(Instance.id == instance.id)).one()
+            assert row.vm_state is VmState.ACTIVE, row.fault
+            row.vm_state, host = state, row.host
+        assert host
+        machine = cloud.hosts[host].machine
+        machine.keep(dataclasses.replace(machine.guests[instance.id], power_state=POWER[state]))
+        self.boots, self.addresses = self._boots(instance.id), self._addresses(instance.id)
+        return instance.id
+
+    def begin(self, id: UUID) -> None:
+        """What the request writes down; a create has been begun with its instance."""
+        if self.scenario.flow.action is Action.CREATE:
+            return
+        context, trip = self.cloud.admin, self.trip
+        self.trip = lambda committed: None  # the request is no part of what is attacked
+        with self.cloud.database.write() as session:
+            instance = session.scalars(sa.select(Instance).where(Instance.id == id)).one()
+            values = begin.row(
+                self.scenario.flow.kind,
+                id,
+                project_id=instance.project_id,
+                user_id=context.user_id,
+                request_id="req-attack",
+                now=self.cloud.clock(),
+                args=dict(self.scenario.variant),
+            )
+            operation = begin.begin(session, instance, values)
+        assert operation
+        self.trip = trip
+        self.cloud.bus.wake([operation])
+
+    def run(self, id: UUID) -> None:
+        """Until nothing moves; a scheduler that crashes is followed by a new one."""
+        self.begin(id)
+        for _ in range(100):
+            self.cloud.control.runner.flows = self.flows
+            try:
+                return self.cloud.settle()
+            except Crash:
+                self.cloud.start_control()
+        raise AssertionError("it never came to rest")
+
+    def check(self, id: UUID, *, may_fail: bool) -> VmState:
+        """Nothing is stuck, double, lost or left over; say where the instance ended."""
+        cloud = self.cloud
+        self.trip = lambda committed: None
+        cloud.pass_time(20, every=10)
+        cloud.settle()
+        with cloud.database.read() as session:
+            instance = session.scalars(sa.select(Instance).where(Instance.id == id)).one()
+            self._check_operation(session, id, may_fail=may_fail)
+            self._check_networks(session)
+            claims = session.scalars(sa.select(Allocation)).all()
+        where = [(host, power) for (host, guest), power in cloud.guests().items() if guest == id]
+        assert instance.operation_id is None and instance.task_state is None
+        self.check_tidiness(id)
+        assert not (left := cloud.leftovers()), left
+        action = self.scenario.flow.action
+        if not may_fail:
+            assert instance.vm_state is ACTIONS[action].ends_in, instance.fault
+        if instance.vm_state is VmState.DELETED:
+            assert not where and not claims and not self._addresses(id)
+        elif action is Action.CREATE and instance.vm_state is VmState.ERROR:
+            assert not where and not claims and not self._addresses(id)
+            assert instance.fault and instance.fault["message"]
+        else:
+            assert len(where) == 1 and where[0][0] == instance.host, where
+            assert [(c.host, c.memory_mb, c.vcpus) for c in claims] == [
+                (instance.host, instance.memory_mb, instance.vcpus)
+            ]
+            addresses = self._addresses(id)
+            assert len(addresses) == 1 and addresses == (self.addresses or addresses)
+        if instance.vm_state in POWER and where and instance.vm_state is not VmState.ERROR:
+            assert where[0][1] == POWER[instance.vm_state]
+        return instance.vm_state
+
+    def check_tidiness(self, id: UUID) -> None:
+        """Nothing had to be swept behind this instance: each step cleaned up after itself."""
+        swept = [m for m in self.cloud.bus.sent if isinstance(m, Command) and m.operation_id == id]
+        assert self.untidy or not swept, swept
+
+    def _check_operation(self, session: Session, id: UUID, *, may_fail: bool) -> None:
+        """It is over, its journal tells what was done, and nothing was done too often."""
+        mine = sa.select(Operation).where(Operation.target_id == id)
+        operation = session.scalars(mine.order_by(Operation.number.desc()).limit(1)).one()
+        waits = (operation.wake_at, operation.waiting_for, operation.command_id)
+        assert waits == (None, None, None)
+        assert operation.finished_at and operation.kind == self.scenario.flow.kind
+        succeeded = operation.status is OperationStatus.SUCCEEDED
+        assert succeeded or (may_fail and operation.error), operation.error
+        events = session.scalars(
+            sa.select(OperationEvent)
+            .where(OperationEvent.operation_id == operation.id)
+            .order_by(OperationEvent.number)
+        ).all()
+        assert all(event.started_at <= event.finished_at for event in events)
+        done: list[str] = []  # what has been done and not undone
+        for event in events:
+            if event.error is None and event.name.startswith("undo "):
+                assert done[-1:] in ([], [event.name[5:]]) or event.name[5:] not in done
+                done = [name for name in done if name != event.name[5:]]
+            elif event.error is None:
+                done.append(event.name)
+        assert done == ([step.name for step in self.scenario.flow.steps] if succeeded else [])
+        # A reboot that is asked for again, because its report was lost, is done again.
+        if succeeded and operation.action not in (Action.REBOOT, Action.DELETE):
+            off = self.scenario.starts_from in (VmState.BUILDING, VmState.STOPPED)
+            assert self._boots(id) == self.boots + off, "it was booted too often, or not at all"
+
+    def _check_networks(self, session: Session) -> None:
+        """The gateway provides the newest of each network, and knows everyone who is on it."""
+        host = self.cloud.network.host
+        leases = {
+            lease.address
+            for plan in host.plans.values()
+            for lease in (plan.gateway and plan.gateway.leases) or ()
+        }
+        if host.plans:
+            assert leases == set(session.scalars(sa.select(FixedAddress.address)))
+        for network in session.scalars(sa.select(Network).where(Network.gateway_host.is_not(None))):
+            assert host.plans[network.id].generation == network.generation
+
+    def _boots(self, id: UUID) -> int:
+        guests = [host.machine.guests.get(id) for host in self.cloud.hosts.values()]
+        return sum(guest.boots for guest in guests if guest)
+
+    def _addresses(self, id: UUID) -> set[str]:
+        with self.cloud.database.read() as session:
+            return set(
+                session.scalars(
+                    sa.select(FixedAddress.address)
+                    .join(Port, Port.id == FixedAddress.port_id)
+                    .where(Port.device_id == str(id))
+                )
+            )
+
+    def disarm(self) -> None:
+        self.cloud.bus.faults = lambda message: [message]
+        self.trip = lambda committed: None
+        self.untidy = False
+
+    def clear(self) -> None:
+        """Delete what there is, and find nothing behind it."""
+        cloud = self.cloud
+        self.disarm()
+        self.flows = dict(FLOWS)
+        cloud.control.runner.flows = self.flows
+        for instance in cloud.instances():
+            if not instance.deleted:
+                cloud.services.instances.delete(cloud.admin, instance.id)
+        cloud.settle()
+        assert not cloud.leftovers() and not cloud.guests()
+
+    def wrap(self, act: Callable[[Act], Any]) -> None:
+        """Put something around the `do` and `undo` of every step of the scenario's flow."""
+        flow = self.scenario.flow
+        steps = tuple(
+            dataclasses.replace(step, do=act(step.do), undo=act(step.undo)) for step in flow.steps
+        )
+        self.flows[flow.kind] = dataclasses.replace(flow, steps=steps)
+
+    def wrap_step(self, at: int, **parts: Any) -> None:
+        flow = self.scenario.flow
+        steps = list(flow.steps)
+        steps[at] = dataclasses.replace(steps[at], **parts)
+        self.flows[flow.kind] = dataclasses.replace(flow, steps=tuple(steps))
+
+
+Attack = Callable[[Arena, int], bool | None]
+"""Set the arena up for going wrong at the n-th opportunity.
+
+Returns None when n is beyond all of them, else whether the flow may fail of it.
+"""
+
+
+def once(at: int, happen: Callable[[], None]) -> Callable[[], None]:
+    """Calls of the result do nothing, but the one numbered `at` happens."""
+    count = itertools.count()
+
+    def call() -> None:
+        if next(count) == at:
+            happen()
+
+    return call
+
+
+def _raise(error: BaseException) -> Callable[[], None]:
+    def happen() -> None:
+        raise error
+
+    return happen
+
+
+def repeat_every_step(arena: Arena, n: int) -> bool | None:
+    """Everything is done twice, and undone twice."""
+    if n:
+        return None
+
+    def twice(act: Act) -> Act:
+        def run(context: StepContext) -> None:
+            act(context)
+            act(context)
+
+        return run
+
+    arena.wrap(twice)
+    return False
+
+
+def fail_each_step(arena: Arena, n: int) -> bool | None:
+    """One step is refused, for good."""
+    if n >= len(arena.scenario.flow.steps):
+        return None
+    if arena.scenario.flow.insists:
+        return fail_each_step_once(arena, n)
+    arena.wrap_step(n, do=lambda context: _raise(RemoteFailure("no luck"))())
+    return True
+
+
+def fail_each_step_once(arena: Arena, n: int) -> bool | None:
+    """One step is refused, and would succeed the next time."""
+    return _stumble(arena, n, RemoteFailure("no luck today"), may_fail=True)
+
+
+def break_each_step_once(arena: Arena, n: int) -> bool | None:
+    """One step raises what nobody expected, once: it is simply tried again."""
+    return _stumble(arena, n, ZeroDivisionError("a bug"), may_fail=False)
+
+
+def _stumble(arena: Arena, n: int, error: Exception, *, may_fail: bool) -> bool | None:
+    steps: Sequence[Step] = arena.scenario.flow.steps
+    if n >= len(steps):
+        return None
+    trip, do = once(0, _raise(error)), steps[n].do
+
+    def stumble(context: StepContext) -> None:
+        do(context)
+        trip()
+
+    arena.wrap_step(n, do=stumble)
+    return may_fail
+
+
+def fail_then_fail_to_undo(arena: Arena, n: int) -> bool | None:
+    """The last step is refused for good, and the n-th undo takes three tries."""
+    flow = arena.scenario.flow
+    if n >= len(flow.steps) or flow.insists:
+        return None
+    tries, undo = itertools.count(), flow.steps[n].undo
+
+    def stubborn(context: StepContext) -> None:
+        undo(context)
+        if next(tries) < 3:
+            raise RemoteFailure("still busy")
+
+    last = len(flow.steps) - 1
+    arena.wrap_step(n, undo=stubborn)
+    steps = list(arena.flows[flow.kind].steps)
+    steps[last] = dataclasses.replace(
+        steps[last], do=lambda context: _raise(RemoteFailure("no luck"))()
+    )
+    arena.flows[flow.kind] = dataclasses.replace(flow, steps=tuple(steps))
+    return True
+
+
+def crash_at_each_commit(arena: Arena, n: int) -> bool | None:
+    """The scheduler dies just before its n-th commit, or just after it: no message leaves."""
+    if n and n >= 2 * arena.commits:
+        return None
+    arena.commits = 0
+
+    def trip(committed: bool) -> None:
+        if (arena.commits, committed) == (n // 2, n % 2 == 1):
+            arena.commits += 1
+            raise Crash
+        arena.commits += committed
+
+    arena.trip = trip
+    return False
+
+
+def crash_at_each_commit_of_a_failing_flow(arena: Arena, n: int) -> bool | None:
+    """The same on the way back."""
+    flow = arena.scenario.flow
+    if flow.insists or crash_at_each_commit(arena, n) is None:
+        return None
+    steps = list(arena.flows[flow.kind].steps)
+    steps[-1] = dataclasses.replace(
+        steps[-1], do=lambda context: _raise(RemoteFailure("no luck"))()
+    )
+    arena.flows[flow.kind] = dataclasses.replace(flow, steps=tuple(steps))
+    return True
+
+
+def deadlock_in_each_act(arena: Arena, n: int) -> bool | None:
+    """The database gives up the whole transaction at the end of the n-th act."""
+    if n >= len(arena.scenario.flow.steps):
+        return None
+    once_only, do = itertools.count(), arena.scenario.flow.steps[n].do
+
+    def lose(context: StepContext) -> None:
+        do(context)
+        if next(once_only) == 0:
+            context.session.connection().connection.cursor().execute("ROLLBACK")
+            raise sa.exc.OperationalError(
+                "UPDATE", {}, sqlite3.OperationalError("database is locked")
+            )
+
+    arena.wrap_step(n, do=lose)
+    return False
+
+
+def _messages(arena: Arena, n: int, change: Callable[[Message], Sequence[Message]]) -> bool | None:
+    """The n-th message is changed by `change` on its way."""
+    if n and n >= arena.messages:
+        return None
+    arena.messages = 0
+
+    def fault(message: Message) -> Sequence[Message]:
+        arena.messages += 1
+        return change(message) if arena.messages == n + 1 else [message]
+
+    arena.cloud.bus.faults = fault
+    return False
+
+
+def lose_a_message(arena: Arena, n: int) -> bool | None:
+    return _messages(arena, n, lambda message: [])
+
+
+def double_a_message(arena: Arena, n: int) -> bool | None:
+    return _messages(arena, n, lambda message: [message, message])
+
+
+def lose_half_of_all_messages(arena: Arena, n: int) -> bool | None:
+    if n > 2:
+        return None
+    rng, arena.untidy = random.Random(n), True
+    arena.cloud.bus.faults = lambda message: [message] if rng.random() < 0.5 else []
+    # Half of all heartbeats are lost, too: a host may well be taken for dead.
+    return True
+
+
+def delay_a_message(arena: Arena, n: int) -> bool | None:
+    """It arrives after everything else, long after its operation has ended."""
+    late: list[Message] = []
+    if n > 6:
+        return None
+    count, arena.untidy = itertools.count(), True
+
+    def fault(message: Message) -> Sequence[Message]:
+        number = next(count)
+        if number == n:
+            late.append(message)
+            return []
+        if number == n + 25 and late:
+            return [message, late.pop()]
+        return [message]
+
+    arena.cloud.bus.faults = fault
+    return False
+
+
+def forge_reports(arena: Arena, n: int) -> bool | None:
+    """Somebody answers in the place of the host that was asked: before it, and after it."""
+    if n > 3:
+        return None
+    another_host, error = n % 2 == 0, "a lie" if n > 1 else None
+
+    def fault(message: Message) -> Sequence[Message]:
+        if not isinstance(message, Command):
+            return [message]
+        lie = Report(
+            command_id=message.id if another_host else uuid4(),
+            operation_id=message.operation_id,
+            role=message.role,
+            host="evil" if another_host else message.host,
+            verb=message.verb,
+            result={"power_state": "running", "generation": 1 << 40},
+            # Of a network the host itself may say at any time that it is broken.
+            error=error if message.role is Role.COMPUTE or another_host else None,
+        )
+        return [lie, message, lie]
+
+    arena.cloud.bus.faults = fault
+    return False
+
+
+def kill_the_worker_before_it_acts(arena: Arena, n: int) -> bool | None:
+    return _kill(arena, n, after=False)
+
+
+def kill_the_worker_before_it_reports(arena: Arena, n: int) -> bool | None:
+    return _kill(arena, n, after=True)
+
+
+def _kill(arena: Arena, n: int, *, after: bool) -> bool | None:
+    """The worker of the n-th command dies, before or after doing it, and is started again."""
+    if n > 3:
+        return None
+    cloud, count, dead = arena.cloud, itertools.count(), []
+
+    def fault(message: Message) -> Sequence[Message]:
+        if isinstance(message, Command) and next(count) == n:
+            if after:
+                cloud.bus.workers[message.role, message.host].verbs[message.verb](
+                    message.args, message.sequence
+                )
+            cloud.kill(message.role, message.host)
+            dead.append(message)
+            return [message]
+        if dead and not isinstance(message, Command):
+            dead.clear()
+            cloud.start_missing()
+        return [message]
+
+    cloud.bus.faults = fault
+    return False
+
+
+def a_host_dies_for_good(arena: Arena, n: int) -> bool | None:
+    """The host of the n-th compute command goes down, and comes back much later."""
+    if n > 2:
+        return None
+    cloud, count, arena.untidy = arena.cloud, itertools.count(), True
+
+    def fault(message: Message) -> Sequence[Message]:
+        if isinstance(message, Command) and message.role is Role.COMPUTE and next(count) == n:
+            cloud.kill(message.role, message.host)
+        return [message]
+
+    cloud.bus.faults = fault
+    return True
+
+
+ATTACKS: tuple[Attack, ...] = (
+    repeat_every_step,
+    fail_each_step,
+    fail_each_step_once,
+    break_each_step_once,
+    fail_then_fail_to_undo,
+    deadlock_in_each_act,
+    crash_at_each_commit,
+    crash_at_each_commit_of_a_failing_flow,
+    lose_a_message,
+    double_a_message,
+    lose_half_of_all_messages,
+    delay_a_message,
+    forge_reports,
+    kill_the_worker_before_it_acts,
+    kill_the_worker_before_it_reports,
+    a_host_dies_for_good,
+)
+
+
+def assail(arena: Arena, attack: Attack) -> Iterator[int]:
+    """Run `attack` at every opportunity, checking after each; yield the number of each."""
+    bus = arena.cloud.bus
+    for n in itertools.count():
+        may_fail = attack(arena, n)
+        if may_fail is None:
+            return
+        # Armed only once the instance is there: how it came to be is no part of this.
+        armed = bus.faults, arena.trip, arena.untidy
+        id = arena.prepare()
+        bus.faults, arena.trip, arena.untidy = armed
+        arena.run(id)
+        bus.faults = lambda message: [message]
+        arena.cloud.start_missing()
+        arena.check(id, may_fail=may_fail)
+        arena.clear()
+        yield n
+
+
+def delete_at_every_moment(arena: Arena) -> Iterator[int]:
+    """The owner deletes the instance after the n-th message, whatever is under way.
+
+    When that message is a command, it arrives only after those of the delete.
+    """
+    for n in range(9):
+        id = arena.prepare()
+        cloud = arena.cloud
+        cloud.bus.faults = _delete_at(arena, id, n)
+        arena.run(id)
+        cloud.bus.faults = lambda message: [message]
+        with suppress(NotFound):
+            cloud.services.instances.delete(cloud.admin, id)
+        cloud.settle()
+        cloud.pass_time(20, every=10)
+        assert _is_deleted(cloud, id)
+        arena.check_tidiness(id)
+        assert not (left := cloud.leftovers()), left
+        assert not cloud.guests()
+        yield n
+
+
+def _delete_at(arena: Arena, id: UUID, n: int) -> Callable[[Message], Sequence[Message]]:
+    count, late = itertools.count(), list[Message]()
+
+    def fault(message: Message) -> Sequence[Message]:
+        if next(count) == n:
+            with suppress(NotFound):  # it may be gone already
+                arena.cloud.services.instances.delete(arena.cloud.admin, id)
+            if isinstance(message, Command) and message.role is Role.COMPUTE:
+                late.append(message)
+                return []
+        if late and isinstance(message, Command) and message.role is Role.COMPUTE:
+            return [message, late.pop()]
+        return [message]
+
+    return fault
+
+
+def _is_deleted(cloud: Cloud, id: UUID) -> bool:
+    with cloud.database.read() as session:
+        state = session.scalar(sa.select(Instance.vm_state).where(Instance.id == id))
+    return state is VmState.DELETED
