@@ -1,0 +1,96 @@
+"""Which microversions are served, how one is agreed upon, and the documents that say so.
+
+Raise LATEST_SERVED only when every step up to it is declared in the resources.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from nova_lite.api.declare import PUBLIC, Request, Resource, Version
+from nova_lite.domain.errors import Invalid, NotAcceptable
+
+OLDEST_SERVED: Version = (2, 1)
+LATEST_SERVED: Version = (2, 37)
+HEADER, OLD_HEADER = "OpenStack-API-Version", "X-OpenStack-Nova-API-Version"
+_VERSION = re.compile(r"([1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+_PROJECT = re.compile(r"/v2\.1/([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|\Z)")
+
+
+def arrive(request: Request) -> dict[str, str]:
+    """What comes before routing: a project id leaves the path, and a microversion is agreed upon.
+
+    Returns the headers that say which.  Raises Invalid for a malformed version
+    or another project than the token's, NotAcceptable for a version that is not served.
+    """
+    with_project = _PROJECT.match(request.path_info)
+    if with_project:
+        # Before 2.18 every path had it; what it says, the token says better.
+        project = request.context.project_id
+        if project is not None and project != with_project[1]:
+            raise Invalid(
+                f"Malformed request URL: URL's project_id '{with_project[1]}' "
+                f"doesn't match Context's project_id '{project}'"
+            )
+        request.path_info = "/v2.1" + request.path_info[with_project.end() :]
+    version = _asked(request)
+    if not OLDEST_SERVED <= version <= LATEST_SERVED:
+        raise NotAcceptable(
+            f"Version {said(version)} is not supported by the API. "
+            f"Minimum is {said(OLDEST_SERVED)} and maximum is {said(LATEST_SERVED)}."
+        )
+    request.environ["nova_lite.version"] = version
+    return {
+        HEADER: f"compute {said(version)}",
+        OLD_HEADER: said(version),
+        "Vary": f"{HEADER}, {OLD_HEADER}",
+    }
+
+
+def _asked(request: Request) -> Version:
+    """The new header counts where it speaks of compute; then the old one."""
+    word = request.headers.get(OLD_HEADER, said(OLDEST_SERVED)).strip()
+    for part in request.headers.get(HEADER, "").split(","):
+        service, _, version = part.strip().partition(" ")
+        if service.lower() == "compute":
+            word = version.strip()
+            break
+    if word == "latest":
+        return LATEST_SERVED
+    match = _VERSION.fullmatch(word)
+    if match is None:
+        raise Invalid(
+            f"API Version String {word} is of invalid format. Must be of format MajorNum.MinorNum."
+        )
+    return int(match[1]), int(match[2])
+
+
+def said(version: Version) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+versions = Resource("")
+
+
+@versions.on("GET", policy=PUBLIC)
+def index(request: Request) -> dict[str, Any]:
+    return {"versions": [_document(request)]}
+
+
+@versions.on("GET", "/v2.1", policy=PUBLIC)
+def show(request: Request) -> dict[str, Any]:
+    media_type = "application/vnd.openstack.compute+json;version=2.1"
+    media_types = [{"base": "application/json", "type": media_type}]
+    return {"version": {**_document(request), "media-types": media_types}}
+
+
+def _document(request: Request) -> dict[str, Any]:
+    return {
+        "id": "v2.1",
+        "status": "CURRENT",
+        "version": said(LATEST_SERVED),
+        "min_version": said(OLDEST_SERVED),
+        "updated": "2013-07-23T11:33:21Z",
+        "links": [{"rel": "self", "href": f"{request.outside_url}/compute/v2.1/"}],
+    }

@@ -1,0 +1,65 @@
+"""JSON patches (RFC 6902) of images: as far as Glance takes them, add, replace and remove."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova_lite.api.image.attributes import (
+    CREATE,
+    READ_ONLY,
+    RESERVED,
+    RESERVED_PREFIX,
+    TAG,
+)
+from nova_lite.api.schema import Schema, thing, validate
+from nova_lite.domain.errors import Forbidden, Invalid
+from nova_lite.services.images import Change
+
+MEDIA_TYPE = "application/openstack-images-v2.1-json-patch"
+
+PATCH: Schema = {
+    "type": "array",
+    "maxItems": 512,
+    "items": {
+        "type": "object",
+        "properties": {
+            "op": {"enum": ["add", "replace", "remove"]},
+            "path": {"type": "string", "pattern": r"^/.*\Z", "maxLength": 1024},
+            "value": {},
+        },
+        "required": ["op", "path"],
+        "additionalProperties": False,
+    },
+}
+ONE_TAG = thing(tags=TAG)
+
+
+def refuse_reserved(name: str) -> None:
+    """Raise Forbidden for names that are not for clients to set."""
+    if name in READ_ONLY:
+        raise Forbidden(f"Attribute '{name}' is read-only.")
+    if name in RESERVED or name.startswith(RESERVED_PREFIX):
+        raise Forbidden(f"Attribute '{name}' is reserved.")
+
+
+def changes(patch: list[dict[str, Any]]) -> list[Change]:
+    """Raises Invalid for values that will not do, Forbidden for names that may not be set."""
+    return [_change(step) for step in patch]
+
+
+def _change(step: dict[str, Any]) -> Change:
+    op = step["op"]
+    name, *rest = [
+        part.replace("~1", "/").replace("~0", "~") for part in step["path"][1:].split("/")
+    ]
+    refuse_reserved(name)
+    if name == "id":
+        raise Forbidden("Attribute 'id' is read-only.")
+    if rest and (name != "tags" or len(rest) > 1):
+        raise Invalid(f"Invalid JSON pointer for this resource: '{step['path']}'")
+    if op == "remove":
+        return Change(op, name, index=rest[0] if rest else None)
+    if "value" not in step:
+        raise Invalid(f'Operation "{op}" requires a member named "value".')
+    validate(ONE_TAG if rest else CREATE, {name: step["value"]})
+    return Change(op, name, step["value"], rest[0] if rest else None)

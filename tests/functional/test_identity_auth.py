@@ -1,0 +1,200 @@
+"""Logging in and tokens through the identity API, as clients see them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import webob
+
+from nova_lite.testing.cloud import PASSWORD, Cloud
+
+DOMAIN = {"id": "default"}
+ADMIN = {"user": {"name": "admin", "domain": {"name": "Default"}, "password": PASSWORD}}
+IN_ADMIN = {"project": {"name": "admin", "domain": DOMAIN}}
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    cloud = Cloud(tmp_path, hosts=0)
+    yield cloud
+    cloud.close()
+
+
+def auth(scope: Any = None, **proofs: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {"identity": {"methods": list(proofs), **proofs}}
+    return {"auth": body if scope is None else {**body, "scope": scope}}
+
+
+def log_in(cloud: Cloud, body: Any, path: str = "/v3/auth/tokens") -> tuple[str, dict[str, Any]]:
+    response = cloud.identity.call("POST", path, body, status=201, token="")
+    token: dict[str, Any] = response.json["token"]
+    return response.headers["X-Subject-Token"], token
+
+
+def ask(
+    cloud: Cloud, method: str, subject: str, token: str | None = None, query: str = ""
+) -> webob.Response:
+    headers = {"X-Subject-Token": subject}
+    return cloud.identity.call(method, f"/v3/auth/tokens{query}", headers=headers, token=token)
+
+
+def error_of(response: webob.Response) -> tuple[int, str]:
+    """The one form errors have here."""
+    error = response.json["error"]
+    assert set(error) == {"code", "message", "title"}
+    assert error["code"] == response.status_int and response.status.endswith(error["title"])
+    return error["code"], error["message"]
+
+
+def test_the_versions_are_told_to_anybody_with_links_from_outside(cloud: Cloud) -> None:
+    root = cloud.identity.call("GET", "", status=300, token="").json
+    [version] = root["versions"]["values"]
+    assert version["id"].startswith("v3.") and version["status"] == "stable"
+    assert version["links"] == [{"rel": "self", "href": "http://localhost/identity/v3/"}]
+    assert cloud.identity.get("/v3", token="") == {"version": version}
+    assert cloud.identity.get("/v3/", token="") == {"version": version}
+
+
+def test_a_project_token_has_the_form_keystone_gives_it(cloud: Cloud) -> None:
+    text, token = log_in(cloud, auth(IN_ADMIN, password=ADMIN))
+    assert set(token) == {
+        "methods",
+        "user",
+        "audit_ids",
+        "expires_at",
+        "issued_at",
+        "project",
+        "is_domain",
+        "roles",
+        "catalog",
+    }
+    default = {"id": "default", "name": "Default"}
+    assert token["methods"] == ["password"] and token["is_domain"] is False
+    assert set(token["user"]) == {"domain", "id", "name", "password_expires_at"}
+    assert token["user"]["domain"] == token["project"]["domain"] == default
+    assert token["user"]["name"] == token["project"]["name"] == "admin"
+    assert [role["name"] for role in token["roles"]] == ["admin", "manager", "member", "reader"]
+    form = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
+    assert form.match(token["issued_at"]) and form.match(token["expires_at"])
+    identity = token["catalog"][0]
+    assert (identity["type"], identity["name"]) == ("identity", "keystone")
+    assert [endpoint["interface"] for endpoint in identity["endpoints"]] == [
+        "public",
+        "internal",
+        "admin",
+    ]
+    assert {"id", "interface", "region", "region_id", "url"} == set(identity["endpoints"][0])
+    assert identity["endpoints"][0]["url"] == "http://localhost/identity/v3"
+    assert cloud.identity.get("/v3/auth/projects", token=text)["projects"][0]["name"] == "admin"
+
+
+def test_domain_system_and_no_scope_say_so(cloud: Cloud) -> None:
+    user = cloud.identity.get("/v3/users?name=admin")["users"][0]["id"]
+    [reader] = cloud.identity.get("/v3/roles?name=reader")["roles"]
+    cloud.identity.put(f"/v3/domains/default/users/{user}/roles/{reader['id']}", None)
+    _, token = log_in(cloud, auth({"domain": {"name": "Default"}}, password=ADMIN))
+    assert token["domain"] == {"id": "default", "name": "Default"} and "project" not in token
+    assert [role["name"] for role in token["roles"]] == ["reader"]
+    _, token = log_in(cloud, auth({"system": {"all": True}}, password=ADMIN))
+    assert token["system"] == {"all": True} and token["catalog"]
+    scopes: list[Any] = ["unscoped", {"unscoped": {}}]
+    for scope in scopes:
+        text, token = log_in(cloud, auth(scope, password=ADMIN))
+        assert not {"project", "domain", "system", "roles", "catalog"} & set(token)
+    # It is good to find out where to go.
+    assert cloud.identity.get("/v3/auth/domains", token=text)["domains"][0]["id"] == "default"
+    in_project = {"project": {"id": cloud.admin.project_id}}
+    _, scoped = log_in(cloud, auth(in_project, token={"id": text}))
+    assert scoped["methods"] == ["password", "token"] and len(scoped["audit_ids"]) == 2
+    assert scoped["expires_at"] == token["expires_at"]
+
+
+def test_the_catalog_can_be_left_out_and_asked_for_alone(cloud: Cloud) -> None:
+    text, token = log_in(cloud, auth(IN_ADMIN, password=ADMIN), "/v3/auth/tokens?nocatalog")
+    assert "catalog" not in token and token["roles"]
+    assert "catalog" not in ask(cloud, "GET", text, text, "?nocatalog=1").json["token"]
+    whole = ask(cloud, "GET", text, text).json["token"]["catalog"]
+    assert cloud.identity.get("/v3/auth/catalog", token=text)["catalog"] == whole
+
+
+def test_a_token_can_be_looked_at_checked_and_taken_back(cloud: Cloud) -> None:
+    text, token = log_in(cloud, auth(IN_ADMIN, password=ADMIN))
+    shown = ask(cloud, "GET", text)
+    assert shown.status_int == 200 and shown.json["token"] == token
+    assert shown.headers["X-Subject-Token"] == text and shown.headers["Vary"] == "X-Auth-Token"
+    checked = ask(cloud, "HEAD", text)
+    assert (checked.status_int, checked.body) == (200, b"")
+    assert ask(cloud, "DELETE", text, text).status_int == 204
+    code, _ = error_of(cloud.identity.call("GET", "/v3/projects", token=text))
+    assert code == 401
+    assert error_of(ask(cloud, "GET", text))[0] == 404
+    assert error_of(ask(cloud, "GET", ""))[0] == 400
+
+
+def test_a_token_that_ended_opens_nothing(cloud: Cloud) -> None:
+    text, token = log_in(cloud, auth(IN_ADMIN, password=ADMIN))
+    end = dt.datetime.strptime(token["expires_at"], "%Y-%m-%dT%H:%M:%S.%f%z")
+    cloud.clock.time = end - dt.timedelta(milliseconds=1)
+    cloud.identity.call("GET", "/v3/auth/projects", status=200, token=text)
+    cloud.clock.time = end
+    refused = cloud.identity.call("GET", "/v3/auth/projects", status=401, token=text)
+    assert refused.headers["WWW-Authenticate"] == 'Keystone uri="http://localhost/identity/v3"'
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"name": "admin", "domain": DOMAIN, "password": "wrong"},
+        {"name": "nobody", "domain": DOMAIN, "password": PASSWORD},
+        {"name": "admin", "domain": {"name": "nowhere"}, "password": PASSWORD},
+        {"id": "0" * 32, "password": PASSWORD},
+    ],
+)
+def test_a_login_that_fails_does_not_say_why(cloud: Cloud, user: Any) -> None:
+    body = auth(password={"user": user})
+    response = cloud.identity.call("POST", "/v3/auth/tokens", body, token="")
+    assert error_of(response) == (401, "The request you have made requires authentication.")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ([], "body"),
+        ({}, "auth"),
+        ({"auth": PASSWORD}, "auth"),
+        ({"auth": {}}, "auth.identity"),
+        ({"auth": {"identity": {"methods": "password"}}}, "auth.identity.methods"),
+        ({"auth": {"identity": {"methods": []}}}, "auth.identity.methods"),
+        (auth(password={}), "auth.identity.password.user"),
+        (auth(password={"user": {"password": PASSWORD}}), "auth.identity.password.user.name"),
+        (auth(password={"user": {"name": "a", "password": PASSWORD}}), "user.domain"),
+        (auth(password={"user": {"id": "a"}}), "auth.identity.password.user.password"),
+        (auth(password={"user": {"id": "a", "password": [PASSWORD]}}), "user.password"),
+        (auth(password={"user": {"id": "a", "password": PASSWORD * 400}}), "user.password"),
+        (auth(password={"user": {"id": "\0", "password": PASSWORD}}), "user.id"),
+        (auth(token={}), "auth.identity.token.id"),
+        (auth("everything", password=ADMIN), "auth.scope"),
+        (auth({"project": {"id": "a"}, "system": {"all": True}}, password=ADMIN), "auth.scope"),
+        (auth({"system": {"all": False}}, password=ADMIN), "auth.scope"),
+        (auth({"galaxy": {"id": "a"}}, password=ADMIN), "auth.scope"),
+        (auth({"project": {"name": "a"}}, password=ADMIN), "auth.scope.project.domain"),
+    ],
+)
+def test_a_malformed_login_names_the_field_and_repeats_no_secret(
+    cloud: Cloud, body: Any, field: str
+) -> None:
+    response = cloud.identity.call("POST", "/v3/auth/tokens", body, token="")
+    code, message = error_of(response)
+    assert code == 400 and f"{field}." in message
+    assert PASSWORD not in response.text
+
+
+def test_methods_that_are_not_served_are_refused(cloud: Cloud) -> None:
+    body = auth(password=ADMIN, totp={"user": {"id": "a", "passcode": "1"}})
+    response = cloud.identity.call("POST", "/v3/auth/tokens", body, token="")
+    assert error_of(response) == (401, "Attempted to authenticate with an unsupported method.")
