@@ -43,7 +43,7 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _frame: signals.put(number))
         LOG.info("%s is up", self.name)
-        LOG.info("%s: %s, stopping", self.name, signal.Signals(signals.get()).name)
+        LOG.info("%s: %s, stopping", self.name, signal.Signals(_first(signals)).name)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         self.stop()
@@ -56,3 +56,16 @@ class Process:
             except Exception:
                 LOG.exception("%s: a part did not stop", self.name)
         LOG.info("%s is down", self.name)
+
+
+def _first(signals: queue.SimpleQueue[int]) -> int:
+    """Wait for a signal, awake now and then.
+
+    One that comes just before the wait begins is heard by the C library, but its
+    Python handler only runs once the main thread is awake again.
+    """
+    while True:
+        try:
+            return signals.get(timeout=1)
+        except queue.Empty:
+            continue

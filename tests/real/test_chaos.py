@@ -55,15 +55,14 @@ def test_fifty_boots_and_deletes_survive_kill_9(cloud: Deployment, rabbitmq: Rab
     busy.start()
     kills = 0
     chaos = random.Random(SEED + 1)
-    while busy.is_alive():
+    while busy.is_alive() or kills < 10:
         time.sleep(chaos.uniform(0.2, 1.5))
         victim = chaos.choice(sorted(cloud.daemons))
         cloud.restart(victim)
         kills += 1
-        if kills == 5:
+        if kills == 4:
             rabbitmq.restart()
     busy.join()
-    assert kills > 5
 
     everything = [s["id"] for s in cloud.get("/compute/v2.1/servers")["servers"]]
     survivors = [id for id in everything if id not in deleted]
