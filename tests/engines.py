@@ -252,6 +252,8 @@ class MariaDB(Database):
             f"CREATE OR REPLACE USER nova@'127.0.0.1' IDENTIFIED BY '{self.password}';\n"
             "GRANT ALL ON *.* TO nova@'127.0.0.1';\n",
         )
+        # A server that starts removes the temporary tables of any other in the same place.
+        self.environment = {"TMPDIR": str(self.directory)}
         self._run(
             self._program("/usr/bin/mariadb-install-db"),
             "--no-defaults",

@@ -13,12 +13,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: A transaction that says nothing for so long has lost its process or its
@@ -83,15 +85,41 @@ def is_passing(error: sa.exc.DBAPIError) -> bool:
     return operational and "locked" in str(error.orig)  # sqlite3
 
 
-def again_if_passing(work: Callable[[], T], tries: int = 3) -> T:
+def again_if_passing(
+    work: Callable[[], T],
+    tries: int = 3,
+    passing: Callable[[sa.exc.DBAPIError], bool] = is_passing,
+) -> T:
     """What `work`, one whole transaction, gives; run again if it failed for a passing reason."""
     for _ in range(tries - 1):
         try:
             return work()
         except sa.exc.DBAPIError as error:
-            if not is_passing(error):
+            if not passing(error):
                 raise
     return work()
+
+
+def is_undone(error: sa.exc.DBAPIError) -> bool:
+    """Whether the error is passing, and its transaction left nothing behind for certain.
+
+    A connection that is lost at the COMMIT may have taken the answer with it.
+    """
+    return is_passing(error) and not (error.statement is None and error.connection_invalidated)
+
+
+def one_transaction(method: Callable[P, T]) -> Callable[P, T]:
+    """Declare that a method is one transaction: another's deadlock is no reason to fail.
+
+    It runs again when the database undid it for a passing reason, so it must
+    change nothing else before its transaction ends.
+    """
+
+    @wraps(method)
+    def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        return again_if_passing(partial(method, *args, **kwargs), tries=5, passing=is_undone)
+
+    return again
 
 
 #: Connections, deadlocks, lock time-outs, idle transactions, shutdown, too many connections.

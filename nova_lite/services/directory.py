@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.base import insert_if_absent, rows_changed
-from nova_lite.db.engine import Database
+from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import (
     Domain,
     FlavorAccess,
@@ -126,6 +126,7 @@ class Directory:
         domain = Domain(id=uuid4().hex, name=name, description=description or "", enabled=enabled)
         return self._create(context, domain)
 
+    @one_transaction
     def update_domain(self, context: RequestContext, id: str, **values: Any) -> Domain:
         """Set name, description or enabled."""
         if id == DEFAULT_DOMAIN and values.get("enabled") is False:
@@ -133,6 +134,7 @@ class Directory:
         with self._change(context, "updated", Domain, id) as session:
             return _set(_get(session, Domain, id), values)
 
+    @one_transaction
     def delete_domain(self, context: RequestContext, id: str) -> None:
         """Remove a domain that is disabled, with its users and its projects.
 
@@ -186,11 +188,13 @@ class Directory:
         )
         return self._create(context, project)
 
+    @one_transaction
     def update_project(self, context: RequestContext, id: str, **values: Any) -> Project:
         """Set name, description or enabled."""
         with self._change(context, "updated", Project, id) as session:
             return _set(_get(session, Project, id), values)
 
+    @one_transaction
     def delete_project(self, context: RequestContext, id: str) -> None:
         """Remove a project and the roles on it.
 
@@ -245,6 +249,7 @@ class Directory:
         )
         return self._create(context, user)
 
+    @one_transaction
     def update_user(self, context: RequestContext, id: str, **values: Any) -> User:
         """Set name, description, email, default_project_id, enabled or password.
 
@@ -260,6 +265,7 @@ class Directory:
                 user.tokens_valid_after = self.now()
             return user
 
+    @one_transaction
     def delete_user(self, context: RequestContext, id: str) -> None:
         """Remove a user with roles and key pairs; what his projects own stays."""
         with self._change(context, "deleted", User, id) as session:
@@ -303,6 +309,7 @@ class Directory:
         _check_role_name(name)
         return self._create(context, Role(id=uuid4().hex, name=name, description=description or ""))
 
+    @one_transaction
     def update_role(self, context: RequestContext, id: str, **values: Any) -> Role:
         """Set name or description.  Raises Forbidden for the roles that policy speaks of."""
         with self._change(context, "updated", Role, id) as session:
@@ -310,6 +317,7 @@ class Directory:
             _check_role_name(values.get("name", role.name))
             return _set(role, values)
 
+    @one_transaction
     def delete_role(self, context: RequestContext, id: str) -> None:
         """Take a role from everybody.  Raises Forbidden for those that policy speaks of."""
         with self._change(context, "deleted", Role, id) as session:
@@ -317,6 +325,7 @@ class Directory:
 
     # --- who has which role where -------------------------------------------------------------
 
+    @one_transaction
     def grant(
         self,
         context: RequestContext,
@@ -341,6 +350,7 @@ class Directory:
                 role_id=role_id,
             )
 
+    @one_transaction
     def revoke(
         self,
         context: RequestContext,
@@ -445,6 +455,7 @@ class Directory:
         self.changed()
         LOG.info("%s %s %s by %s (%s)", kind, id, what, context.user_id, context.request_id)
 
+    @one_transaction
     def _create(self, context: RequestContext, thing: Thing) -> Thing:
         with self._change(context, "created", type(thing), thing.id) as session:
             if (

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.base import insert_if_absent, rows_changed
-from nova_lite.db.engine import Database
+from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import Flavor, FlavorAccess, Project
 from nova_lite.domain.errors import Conflict, Invalid, NotFound
 from nova_lite.services import paging
@@ -51,6 +51,7 @@ class Flavors:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    @one_transaction
     def create(self, context: RequestContext, new: NewFlavor) -> Flavor:
         """Raises Conflict when the id or the name is taken."""
         values = asdict(new) | {"flavorid": new.flavorid or str(uuid4())}
@@ -109,6 +110,7 @@ class Flavors:
                 query = query.where(paging.behind(keys, list(at)))
             return session.execute(query).all()
 
+    @one_transaction
     def delete(self, context: RequestContext, flavorid: str) -> None:
         """Servers that were bought as it keep what they have."""
         with self.database.write() as session:
@@ -118,6 +120,7 @@ class Flavors:
 
     # --- extra specs -------------------------------------------------------------------------
 
+    @one_transaction
     def set_extra_specs(
         self, context: RequestContext, flavorid: str, specs: Mapping[str, str]
     ) -> None:
@@ -125,6 +128,7 @@ class Flavors:
             flavor = usable(session, context, flavorid, lock=True)
             flavor.extra_specs = {**flavor.extra_specs, **specs}
 
+    @one_transaction
     def remove_extra_spec(self, context: RequestContext, flavorid: str, key: str) -> None:
         with self.database.write() as session:
             flavor = usable(session, context, flavorid, lock=True)
@@ -141,6 +145,7 @@ class Flavors:
                 raise NotFound("Access list not available for public flavors.")
             return _projects(session, flavorid)
 
+    @one_transaction
     def grant(
         self,
         context: RequestContext,
@@ -168,6 +173,7 @@ class Flavors:
                 )
             return _projects(session, flavorid)
 
+    @one_transaction
     def withdraw(self, context: RequestContext, flavorid: str, project_id: str) -> Sequence[str]:
         with self.database.write() as session:
             usable(session, context, flavorid)

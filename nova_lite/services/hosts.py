@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from nova_lite.context import RequestContext
 from nova_lite.db.base import rows_changed
-from nova_lite.db.engine import Database
+from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import Host, Instance, Service
 from nova_lite.domain.errors import Invalid, NotFound
 from nova_lite.domain.specs import Role
@@ -56,6 +56,7 @@ class Hosts:
         with self.database.read() as session:
             return session.execute(query).all()
 
+    @one_transaction
     def configure(self, context: RequestContext, host: str, binary: str, **values: Any) -> Service:
         """Set disabled, disabled_reason or forced_down of a worker.  Raises NotFound."""
         missing = NotFound(f"Could not find binary {binary} on host {host}.")

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.base import insert_if_absent
-from nova_lite.db.engine import Database
+from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import Domain, Project, RevokedToken, Role, RoleAssignment, User
 from nova_lite.db.queries.identity import Standing, standing
 from nova_lite.domain.errors import Forbidden, NotFound, Unauthorized
@@ -288,6 +288,7 @@ class Identity(Directory):
             user.id, user.default_project_id, user.tokens_valid_after, ("password",), expires_at
         )
 
+    @one_transaction
     def _rehash(self, user_id: str, old: str, password: str) -> None:
         new = self.passwords.hash(password)
         with self.database.write() as session:
@@ -322,6 +323,7 @@ class Identity(Directory):
             token, found = self._subject(session, context, subject, trusted)
             return _details(session, token, found)
 
+    @one_transaction
     def revoke_token(self, context: RequestContext, subject: str) -> None:
         """Make one's own token worthless, or as an admin anybody's.
 
@@ -366,6 +368,7 @@ class Identity(Directory):
 
     # --- the beginning of everything --------------------------------------------------------------
 
+    @one_transaction
     def bootstrap(
         self, password: str, *, username: str = "admin", project: str = "admin"
     ) -> Bootstrapped:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.base import insert_if_absent, rows_changed
-from nova_lite.db.engine import Database
+from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import Image, ImageStatus
 from nova_lite.db.queries import images as queries
 from nova_lite.domain.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
@@ -216,6 +216,7 @@ class Images:
 
     # --- what is said of them -------------------------------------------------------------
 
+    @one_transaction
     def create(self, context: RequestContext, new: NewImage) -> Image:
         """Promise an image.  Raises Conflict when its id was ever used, TooLarge, Invalid."""
         owner = new.owner or context.project_id
@@ -249,6 +250,7 @@ class Images:
                 raise Conflict(f"Image ID {image.id} already exists!")
         return image
 
+    @one_transaction
     def update(self, context: RequestContext, id: UUID, changes: Iterable[Change]) -> Image:
         """Apply `changes` in their order, all or none.
 
@@ -280,6 +282,7 @@ class Images:
                 "or ami, the other has to be the same."
             )
 
+    @one_transaction
     def tag(self, context: RequestContext, id: UUID, tag: str) -> None:
         """It has this tag, if it had not."""
         with self.database.write() as session:
@@ -289,6 +292,7 @@ class Images:
                 image.updated_at = self.now()
                 self._check(image)
 
+    @one_transaction
     def untag(self, context: RequestContext, id: UUID, tag: str) -> None:
         """Raises NotFound when it has no such tag."""
         with self.database.write() as session:
@@ -305,6 +309,7 @@ class Images:
     def reactivate(self, context: RequestContext, id: UUID) -> None:
         self._turn(context, id, ImageStatus.DEACTIVATED, ImageStatus.ACTIVE, "reactivate")
 
+    @one_transaction
     def _turn(
         self, context: RequestContext, id: UUID, old: ImageStatus, new: ImageStatus, verb: str
     ) -> None:
@@ -315,6 +320,7 @@ class Images:
             if image.status is old:
                 image.status, image.updated_at = new, self.now()
 
+    @one_transaction
     def delete(self, context: RequestContext, id: UUID) -> None:
         """Also while it is being uploaded, which ends that.  Raises Forbidden if protected."""
         with self.database.write() as session:
@@ -354,6 +360,7 @@ class Images:
                 raise
         LOG.info("image %s has its %d bytes (%s)", id, stored.size, context.request_id)
 
+    @one_transaction
     def _begin_upload(self, context: RequestContext, id: UUID) -> str:
         with self.database.write() as session:
             image = _changeable(session, context, id)
@@ -389,6 +396,7 @@ class Images:
             # next finds an active image, and does not touch the file.
             part.keep()
 
+    @one_transaction
     def _requeue(self, id: UUID) -> None:
         """Undo an upload, unless the image is active after all (a lost answer to a commit)."""
         with self.database.write() as session:

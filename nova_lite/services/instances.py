@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.base import rows_changed
-from nova_lite.db.engine import Database
+from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import (
     FixedAddress,
     Flavor,
@@ -140,6 +140,7 @@ class Instances:
 
     # --- creating -------------------------------------------------------------------------
 
+    @one_transaction
     def create(self, context: RequestContext, new: NewInstance) -> list[Instance]:
         """Promise servers: rows, operations, one transaction; the schedulers do the rest.
 
@@ -440,6 +441,7 @@ class Instances:
 
         self._edit(context, id, change)
 
+    @one_transaction
     def reset(self, context: RequestContext, id: UUID, vm_state: VmState) -> None:
         """An administrator's word on what it is; what was being done to it is given up."""
         now = self.now()
@@ -460,6 +462,7 @@ class Instances:
             if not rows_changed(session, say):
                 raise Conflict(f"Instance {id} is being changed by another request.")
 
+    @one_transaction
     def _edit(
         self, context: RequestContext, id: UUID, change: Callable[[Instance], None]
     ) -> Instance:
@@ -490,6 +493,7 @@ class Instances:
         """Whatever it is doing, wherever it is; asked twice is asked once."""
         self._begin(context, id, "instance.delete")
 
+    @one_transaction
     def _begin(
         self,
         context: RequestContext,

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.base import insert_if_absent, rows_changed
-from nova_lite.db.engine import Database
+from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import KeyPair
 from nova_lite.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from nova_lite.services.quotas import Quotas
@@ -45,6 +45,7 @@ class KeyPairs:
         self.quotas = quotas
         self.now = now
 
+    @one_transaction
     def create(
         self,
         context: RequestContext,
@@ -109,6 +110,7 @@ class KeyPairs:
                 query = query.where(KeyPair.name > marker)
             return session.execute(query).all()
 
+    @one_transaction
     def delete(self, context: RequestContext, name: str, *, user_id: str | None = None) -> None:
         owner = _owner(context, user_id)
         with self.database.write() as session:

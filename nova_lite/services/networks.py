@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.base import insert_if_absent
-from nova_lite.db.engine import Database
+from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import FixedAddress, Host, Instance, Network, Port, Service, Subnet
 from nova_lite.db.queries import networks as queries
 from nova_lite.db.queries.networks import instance_of
@@ -281,6 +281,7 @@ class Networks:
         with self.database.read() as session:
             return self._shown_networks(session, context, [id])[0]
 
+    @one_transaction
     def create_networks(
         self, context: RequestContext, new: Sequence[NewNetwork]
     ) -> list[ShownNetwork]:
@@ -332,6 +333,7 @@ class Networks:
             # so that of two networks that want it one finds the bridge taken.
             yield f"br{sha256(wanted.encode()).hexdigest()[:8]}", wanted
 
+    @one_transaction
     def update_network(self, context: RequestContext, id: UUID, **values: Any) -> ShownNetwork:
         """Set name, description or shared.  Raises Conflict when others use what is shared."""
         with self.database.write() as session:
@@ -349,6 +351,7 @@ class Networks:
             session.flush()
             return self._shown_networks(session, context, [id])[0]
 
+    @one_transaction
     def delete_network(self, context: RequestContext, id: UUID) -> None:
         """Gone at once for everybody; the hosts let go of it as they are told.
 
@@ -381,6 +384,7 @@ class Networks:
         with self.database.read() as session:
             return self._shown_subnets(session, context, [id])[0]
 
+    @one_transaction
     def create_subnets(
         self, context: RequestContext, new: Sequence[NewSubnet]
     ) -> list[ShownSubnet]:
@@ -453,6 +457,7 @@ class Networks:
                     f"network: {network.id} overlaps with {what}."
                 )
 
+    @one_transaction
     def update_subnet(self, context: RequestContext, id: UUID, **values: Any) -> ShownSubnet:
         """Set name, description, gateway_ip, enable_dhcp, pools or dns_nameservers."""
         with self.database.write() as session:
@@ -481,6 +486,7 @@ class Networks:
             session.flush()
             return self._shown_subnets(session, context, [id])[0]
 
+    @one_transaction
     def delete_subnet(self, context: RequestContext, id: UUID) -> None:
         """Raises Conflict while a port has an address of it."""
         with self.database.write() as session:
@@ -507,6 +513,7 @@ class Networks:
         with self.database.read() as session:
             return self._shown_ports(session, context, [id])[0]
 
+    @one_transaction
     def create_ports(self, context: RequestContext, new: Sequence[NewPort]) -> list[ShownPort]:
         """All of them or none.
 
@@ -539,6 +546,7 @@ class Networks:
             now=self.now(),
         )
 
+    @one_transaction
     def update_port(
         self,
         context: RequestContext,
@@ -564,6 +572,7 @@ class Networks:
             session.flush()
             return self._shown_ports(session, context, [id])[0]
 
+    @one_transaction
     def delete_port(self, context: RequestContext, id: UUID) -> None:
         """Raises Conflict for the port of an instance, which goes with that."""
         with self.database.write() as session:

@@ -12,10 +12,11 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from nova_lite.db import engine as engines
 from nova_lite.db.base import Base, insert_if_absent, rows_changed
-from nova_lite.db.engine import Database, is_passing
+from nova_lite.db.engine import Database, is_passing, is_undone
 from nova_lite.db.models import Allocation, Host, Network, Service
 from nova_lite.domain.specs import Role
 from tests import engines as servers
@@ -310,23 +311,36 @@ def test_a_sqlite_that_stays_locked_passes(database: Database, url: str) -> None
 def killed(database: Database) -> sa.exc.DBAPIError:
     """What a session says whose connection an administrator has cut."""
     with pytest.raises(sa.exc.DBAPIError) as error, database.write() as session:
-        if database.engine.dialect.name == "postgresql":
-            me = session.scalar(sa.text("SELECT pg_backend_pid()"))
-            cut = sa.text(f"SELECT pg_terminate_backend({me})")
-        else:
-            me = session.scalar(sa.text("SELECT CONNECTION_ID()"))
-            cut = sa.text(f"KILL {me}")
-        with database.engine.connect() as other:
-            other.execute(cut)
+        cut(database, session)
         session.execute(sa.select(Host.name))
     return error.value
+
+
+def cut(database: Database, session: Session) -> None:
+    if database.engine.dialect.name == "postgresql":
+        me = session.scalar(sa.text("SELECT pg_backend_pid()"))
+        kill = sa.text(f"SELECT pg_terminate_backend({me})")
+    else:
+        me = session.scalar(sa.text("SELECT CONNECTION_ID()"))
+        kill = sa.text(f"KILL {me}")
+    with database.engine.connect() as other:
+        other.execute(kill)
 
 
 @on_servers
 def test_a_lost_connection_passes_and_the_next_one_works(database: Database) -> None:
     add_hosts(database, "a")
-    assert is_passing(killed(database))
+    error = killed(database)
+    assert is_passing(error) and is_undone(error)
     assert names(database) == ["a"]
+
+
+@on_servers
+def test_whoever_loses_his_connection_at_the_commit_cannot_know(database: Database) -> None:
+    with pytest.raises(sa.exc.DBAPIError) as error, database.write() as session:
+        session.execute(sa.update(Host).values(zone="perhaps"))
+        cut(database, session)
+    assert is_passing(error.value) and not is_undone(error.value)
 
 
 @pytest.mark.real
