@@ -111,8 +111,9 @@ def is_undone(error: sa.exc.DBAPIError) -> bool:
 def one_transaction(method: Callable[P, T]) -> Callable[P, T]:
     """Declare that a method is one transaction: another's deadlock is no reason to fail.
 
-    It runs again when the database undid it for a passing reason, so it must
-    change nothing else before its transaction ends.
+    It runs again when the database undid it for a passing reason.  So it changes
+    nothing else before its transaction ends, and takes no argument that can be
+    read but once.
     """
 
     @wraps(method)

@@ -1,9 +1,10 @@
 """What can be done, whoever asks: the one layer below all facades.
 
 A service is a class that gets what it works with once, and a RequestContext
-with each call.  Each public method is one transaction.  It answers NotFound
-for what is another project's, so that existence does not leak.  Single things
-come as detached models, lists as rows of plain columns with the same names.
+with each call.  Each public method is one transaction, and one that writes says
+so (`one_transaction`), to be run again after a deadlock.  It answers NotFound for
+what is another project's, so that existence does not leak.  Single things come as
+detached models, lists as rows of plain columns with the same names.
 """
 
 from __future__ import annotations

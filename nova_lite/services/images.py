@@ -251,7 +251,7 @@ class Images:
         return image
 
     @one_transaction
-    def update(self, context: RequestContext, id: UUID, changes: Iterable[Change]) -> Image:
+    def update(self, context: RequestContext, id: UUID, changes: Sequence[Change]) -> Image:
         """Apply `changes` in their order, all or none.
 
         Raises Forbidden for what may not be changed (now), Conflict for
@@ -392,6 +392,7 @@ class Images:
             )
             if rows_changed(session, saved) != 1:
                 raise NotFound(f"Image {id} was deleted while its data was being uploaded.")
+            # Not one_transaction: bytes can be kept but once.
             # Before the commit, so that its row is still ours: whoever comes
             # next finds an active image, and does not touch the file.
             part.keep()

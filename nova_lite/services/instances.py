@@ -392,7 +392,7 @@ class Instances:
 
         self._edit(context, id, change)
 
-    def set_tags(self, context: RequestContext, id: UUID, tags: Iterable[str]) -> Instance:
+    def set_tags(self, context: RequestContext, id: UUID, tags: Sequence[str]) -> Instance:
         """Have these tags and no others.  Raises Invalid for more than MAX_TAGS."""
 
         def change(instance: Instance) -> None:
