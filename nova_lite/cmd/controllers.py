@@ -23,6 +23,7 @@ from nova_lite.domain.specs import Role
 from nova_lite.services import Services
 
 LOG = logging.getLogger(__name__)
+STOP_SECONDS = 3  # that a server which stops waits for the requests it is answering
 
 
 def add_api(config: cfg.ConfigOpts, process: Process, bus: Bus) -> None:
@@ -83,7 +84,13 @@ def _serve(
         asyncore_use_poll=True,
     )
     threading.Thread(target=server.run, name=f"http-{port}", daemon=True).start()
-    process.on_stop(server.close)
+
+    def stop() -> None:
+        # What is being answered comes first: its threads use what close() takes away.
+        server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
+        server.close()
+
+    process.on_stop(stop)
     LOG.info("listening on http://%s:%s", listen, port)
 
 

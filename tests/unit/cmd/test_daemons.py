@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import webob
+import webob.dec
 from oslo_config import cfg
 
 from nova_lite import config as options
@@ -161,6 +166,32 @@ def test_a_port_that_is_taken_is_named(file: Path, process: Process) -> None:
     with socket.create_server(("127.0.0.1", config.api.port)):
         with pytest.raises(OSError, match=f"in use: 127.0.0.1 port {config.api.port}"):
             controllers.add_api(config, process, bus)
+
+
+def test_what_is_being_answered_is_answered_before_the_server_stops(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, process = configured(file), Process("nova-test")
+    asked, answer = threading.Event(), threading.Event()
+
+    @webob.dec.wsgify
+    def slow(_request: webob.Request) -> str:
+        asked.set()
+        assert answer.wait(10)
+        return "at last"
+
+    controllers.add_metadata(config, process, slow)
+    with ThreadPoolExecutor() as threads:
+        url = f"http://127.0.0.1:{config.metadata.port}/"
+        client = threads.submit(requests.get, url, timeout=10)
+        assert asked.wait(10)
+        stopping = threads.submit(process.stop)
+        time.sleep(0.2)
+        assert not stopping.done()
+        answer.set()
+        stopping.result(timeout=10)
+        assert client.result(timeout=10).text == "at last"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_configuration_that_is_wrong_ends_the_program_with_a_line(file: Path) -> None:
