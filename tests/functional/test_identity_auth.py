@@ -12,6 +12,7 @@ import pytest
 import webob
 
 from nova_lite.testing.cloud import PASSWORD, Cloud
+from tests.functional.identity_people import person
 
 DOMAIN = {"id": "default"}
 ADMIN = {"user": {"name": "admin", "domain": {"name": "Default"}, "password": PASSWORD}}
@@ -133,7 +134,7 @@ def test_a_token_can_be_looked_at_checked_and_taken_back(cloud: Cloud) -> None:
     code, _ = error_of(cloud.identity.call("GET", "/v3/projects", token=text))
     assert code == 401
     assert error_of(ask(cloud, "GET", text))[0] == 404
-    assert error_of(ask(cloud, "GET", ""))[0] == 400
+    assert error_of(ask(cloud, "GET", ""))[0] == 404
 
 
 def test_a_token_that_ended_opens_nothing(cloud: Cloud) -> None:
@@ -169,7 +170,6 @@ def test_a_login_that_fails_does_not_say_why(cloud: Cloud, user: Any) -> None:
         ({"auth": PASSWORD}, "auth"),
         ({"auth": {}}, "auth.identity"),
         ({"auth": {"identity": {"methods": "password"}}}, "auth.identity.methods"),
-        ({"auth": {"identity": {"methods": []}}}, "auth.identity.methods"),
         (auth(password={}), "auth.identity.password.user"),
         (auth(password={"user": {"password": PASSWORD}}), "auth.identity.password.user.name"),
         (auth(password={"user": {"name": "a", "password": PASSWORD}}), "user.domain"),
@@ -194,7 +194,68 @@ def test_a_malformed_login_names_the_field_and_repeats_no_secret(
     assert PASSWORD not in response.text
 
 
+def test_without_a_method_nobody_shows_who_he_is(cloud: Cloud) -> None:
+    body: Any = {"auth": {"identity": {"methods": []}}}
+    assert error_of(cloud.identity.call("POST", "/v3/auth/tokens", body, token=""))[0] == 401
+
+
 def test_methods_that_are_not_served_are_refused(cloud: Cloud) -> None:
     body = auth(password=ADMIN, totp={"user": {"id": "a", "passcode": "1"}})
     response = cloud.identity.call("POST", "/v3/auth/tokens", body, token="")
     assert error_of(response) == (401, "Attempted to authenticate with an unsupported method.")
+
+
+def test_the_catalog_alone_is_for_who_is_in_a_project(cloud: Cloud) -> None:
+    text, _ = log_in(cloud, auth("unscoped", password=ADMIN))
+    assert cloud.identity.call("GET", "/v3/auth/catalog", token=text).status_int == 403
+
+
+def test_who_has_a_role_on_the_system_is_told_so(cloud: Cloud) -> None:
+    shown = cloud.identity.get("/v3/auth/system")
+    assert shown["system"] == [{"all": True}]
+    assert shown["links"]["self"] == "http://localhost/identity/v3/auth/system"
+    joe = person(cloud, "joe", "member")
+    assert joe.call("GET", "/auth/system").json["system"] == []
+    assert joe.call("HEAD", "/auth/system").status_int == 200
+
+
+def test_a_system_token_is_not_exchanged_for_one_of_a_project(cloud: Cloud) -> None:
+    text, _ = log_in(cloud, auth({"system": {"all": True}}, password=ADMIN))
+    for scope in (IN_ADMIN, {"domain": DOMAIN}):
+        body = auth(scope, token={"id": text})
+        assert error_of(cloud.identity.call("POST", "/v3/auth/tokens", body, token=""))[0] == 403
+    _, token = log_in(cloud, auth("unscoped", token={"id": text}))
+    assert token["methods"] == ["password", "token"]
+
+
+def test_a_token_that_is_none_is_no_token_to_log_in_with(cloud: Cloud) -> None:
+    for text in ("nonsense", ""):
+        body = auth(token={"id": text})
+        assert error_of(cloud.identity.call("POST", "/v3/auth/tokens", body, token=""))[0] == 404
+
+
+def test_those_made_from_a_token_go_with_it(cloud: Cloud) -> None:
+    first, _ = log_in(cloud, auth("unscoped", password=ADMIN))
+    second, _ = log_in(cloud, auth(IN_ADMIN, token={"id": first}))
+    third, _ = log_in(cloud, auth(IN_ADMIN, token={"id": first}))
+    assert ask(cloud, "DELETE", second).status_int == 204
+    assert [ask(cloud, "GET", text).status_int for text in (first, second, third)] == [
+        200,
+        404,
+        200,
+    ]
+    assert ask(cloud, "DELETE", first).status_int == 204
+    assert [ask(cloud, "GET", text).status_int for text in (first, third)] == [404, 404]
+
+
+def test_a_token_that_ended_is_explained_to_operators_for_two_days(cloud: Cloud) -> None:
+    joe = person(cloud, "joe", "member")
+    cloud.clock.pass_seconds(3601)
+    admin, again = cloud.token(), joe.log_in({"project": {"id": joe.project_id}})[0]
+    assert ask(cloud, "GET", joe.token, admin).status_int == 404
+    shown = ask(cloud, "GET", joe.token, admin, "?allow_expired=1")
+    assert shown.json["token"]["user"]["name"] == "joe"
+    assert ask(cloud, "GET", joe.token, again, "?allow_expired=1").status_int == 404
+    cloud.clock.pass_seconds(2 * 24 * 3600)
+    late = ask(cloud, "GET", joe.token, cloud.token(), "?allow_expired=1")
+    assert late.status_int == 404

@@ -1,8 +1,7 @@
-"""Domains, projects, users, roles and grants through the identity API."""
+"""What all things of the identity API have in common, domains, and who may see and do what."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,22 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from nova_lite.api.identity import app, rules
 from nova_lite.api.identity.app import RESOURCES
 from nova_lite.api.identity.rules import RULES
-from nova_lite.db.models import Image, KeyPair, User
+from nova_lite.api.policy import Policy
+from nova_lite.db.models import Image
 from nova_lite.testing.cloud import Cloud, Facade
-
-UNKNOWN = "0" * 32
+from tests.functional.identity_site import (
+    UNKNOWN,
+    change,
+    make,
+    names,
+    person,
+    role_id,
+    token,
+    user_id,
+)
 
 
 @pytest.fixture
@@ -30,26 +39,6 @@ def identity(cloud: Cloud) -> Facade:
     return cloud.identity
 
 
-def make(identity: Facade, kind: str, **values: Any) -> dict[str, Any]:
-    made: dict[str, Any] = identity.post(f"/v3/{kind}s", {kind: values}, status=201)[kind]
-    return made
-
-
-def role_id(identity: Facade, name: str) -> str:
-    [role] = identity.get(f"/v3/roles?name={name}")["roles"]
-    return str(role["id"])
-
-
-def user_id(identity: Facade, name: str) -> str:
-    [user] = identity.get(f"/v3/users?name={name}")["users"]
-    return str(user["id"])
-
-
-def names(answer: dict[str, Any]) -> list[str]:
-    [things] = [value for key, value in answer.items() if key != "links"]
-    return [thing["name"] for thing in things]
-
-
 @pytest.fixture
 def joe(cloud: Cloud, identity: Facade) -> tuple[str, str, str]:
     """A member of a project of his: ids of user and project, and a token."""
@@ -62,7 +51,7 @@ def joe(cloud: Cloud, identity: Facade) -> tuple[str, str, str]:
 # --- what all kinds have in common ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["domain", "project", "user", "role"])
+@pytest.mark.parametrize("kind", ["domain", "project", "user", "group", "role"])
 def test_a_thing_is_made_found_changed_and_removed(identity: Facade, kind: str) -> None:
     made = make(identity, kind, name="first", description="what it is for")
     path = f"/v3/{kind}s/{made['id']}"
@@ -75,8 +64,8 @@ def test_a_thing_is_made_found_changed_and_removed(identity: Facade, kind: str) 
         "previous": None,
         "self": f"http://localhost/identity/v3/{kind}s",
     }
-    changed = identity.patch(path, {kind: {"name": "second", "description": None}}, status=200)
-    assert changed[kind] == {**made, "name": "second", "description": ""}
+    changed = identity.patch(path, {kind: {"name": "second", "description": "more"}}, status=200)
+    assert changed[kind] == {**made, "name": "second", "description": "more"}
     assert identity.get(f"/v3/{kind}s?name=first")[f"{kind}s"] == []
     assert identity.call("HEAD", path).status_int == 200
     if kind == "domain":
@@ -88,7 +77,58 @@ def test_a_thing_is_made_found_changed_and_removed(identity: Facade, kind: str) 
     identity.call("PATCH", path, {kind: {"name": "third"}}, status=404)
 
 
-@pytest.mark.parametrize("kind", ["domain", "project", "user", "role"])
+@pytest.mark.parametrize("kind", ["domain", "project", "user", "group"])
+def test_a_thing_keeps_whatever_else_is_said_of_it(identity: Facade, kind: str) -> None:
+    made = make(identity, kind, name="  x ", shoe={"size": 44}, project_id="p", id="mine")
+    assert (made["name"], made["shoe"], made["project_id"]) == ("x", {"size": 44}, "p")
+    assert made["id"] != "mine"
+    changed = change(identity, kind, made["id"], shoe=None, hat=True, id=made["id"])
+    assert changed == {**made, "shoe": None, "hat": True}
+    path = f"/v3/{kind}s/{made['id']}"
+    assert identity.get(path)[kind] == changed
+    assert identity.get(f"/v3/{kind}s?name=x")[f"{kind}s"] == [changed]
+    assert change(identity, kind, made["id"], **changed) == changed
+    assert change(identity, kind, made["id"], description=None)["description"] == ""
+    assert "id" in change(identity, kind, made["id"], id=UNKNOWN, status=400)["message"]
+
+
+@pytest.mark.parametrize("kind", ["domain", "project", "user", "group"])
+def test_a_list_comes_in_pages_to_who_wants_them(identity: Facade, kind: str) -> None:
+    for name in "abcde":
+        make(identity, kind, name=f"page-{name}")
+    found: list[str] = []
+    query: str | None = f"/v3/{kind}s?limit=2&name__startswith=page"
+    while query:
+        page = identity.get(query)
+        found += names(page)
+        assert page.get("truncated", False) is bool(page["links"]["next"])
+        query = page["links"]["next"] and page["links"]["next"].partition("/identity")[2]
+    assert found == [f"page-{name}" for name in "abcde"]
+    assert "truncated" not in identity.get(f"/v3/{kind}s?limit=0")
+    identity.call("GET", f"/v3/{kind}s?limit=two", status=400)
+    identity.call("GET", f"/v3/{kind}s?marker={UNKNOWN}", status=404)
+
+
+def test_a_list_is_narrowed_by_what_a_name_is_like(identity: Facade) -> None:
+    for name in ("Red Team", "blue team", "100%", "a_b"):
+        make(identity, "group", name=name)
+    for query, found in (
+        ("name__icontains=TEAM", ["Red Team", "blue team"]),
+        ("name__contains=%25", ["100%"]),
+        ("name__contains=_", ["a_b"]),
+        ("name__istartswith=red", ["Red Team"]),
+        ("name__startswith=blue", ["blue team"]),
+        ("name__iendswith=TEAM", ["Red Team", "blue team"]),
+        ("name__endswith=b", ["a_b"]),
+        ("name__iequals=red%20team", ["Red Team"]),
+        ("name__equals=a_b", ["a_b"]),
+        ("name__resembles=a_b", ["100%", "Red Team", "a_b", "blue team"]),
+    ):
+        assert names(identity.get(f"/v3/groups?{query}")) == found, query
+    assert "admin" in names(identity.get("/v3/users?enabled__contains=true"))
+
+
+@pytest.mark.parametrize("kind", ["domain", "project", "user", "group", "role"])
 def test_a_name_that_is_taken_is_a_conflict(identity: Facade, kind: str) -> None:
     make(identity, kind, name="taken")
     other = make(identity, kind, name="other")
@@ -99,33 +139,34 @@ def test_a_name_that_is_taken_is_a_conflict(identity: Facade, kind: str) -> None
     assert identity.get(path)[kind]["name"] == "other"
 
 
-@pytest.mark.parametrize("kind", ["domain", "project", "user", "role"])
-@pytest.mark.parametrize(
-    "values",
-    [{}, {"name": ""}, {"name": " x"}, {"name": 7}, {"name": "x" * 256}, {"name": "x", "zip": 1}],
-)
-def test_a_malformed_body_is_refused(identity: Facade, kind: str, values: Any) -> None:
-    error = identity.call("POST", f"/v3/{kind}s", {kind: values}, status=400).json["error"]
-    assert error["title"] == "Bad Request"
+@pytest.mark.parametrize("kind", ["domain", "project", "user", "group", "role"])
+def test_a_malformed_body_is_refused(identity: Facade, kind: str) -> None:
+    bad: list[dict[str, Any]] = [{}, *({"name": name} for name in ("", " ", 7, "x" * 256, "a\nb"))]
+    for values in bad:
+        error = identity.call("POST", f"/v3/{kind}s", {kind: values}, status=400).json["error"]
+        assert error["title"] == "Bad Request"
     identity.call("POST", f"/v3/{kind}s", {"thing": {"name": "x"}}, status=400)
 
 
-@pytest.mark.parametrize("kind", ["domain", "project", "user", "role", "service", "endpoint"])
-@pytest.mark.parametrize("id", [UNKNOWN, "no%20uuid", "%00", "%C3%A4", "x" * 1000])
-def test_an_unknown_id_is_not_found_whatever_it_looks_like(
-    identity: Facade, kind: str, id: str
-) -> None:
-    response = identity.call("GET", f"/v3/{kind}s/{id}", status=404)
-    assert response.json["error"]["code"] == 404
-    if kind != "endpoint" and id != "%00":  # they have no names; and NUL is none
-        assert identity.get(f"/v3/{kind}s?name={id}")[f"{kind}s"] == []
+@pytest.mark.parametrize(
+    "kind", ["domain", "project", "user", "group", "role", "service", "endpoint"]
+)
+def test_an_unknown_id_is_not_found_whatever_it_looks_like(identity: Facade, kind: str) -> None:
+    for id in (UNKNOWN, "no%20uuid", "%00", "%C3%A4", "x" * 1000):
+        response = identity.call("GET", f"/v3/{kind}s/{id}", status=404)
+        assert response.json["error"]["code"] == 404
+        if kind != "endpoint" and id != "%00":  # they have no names; and NUL is none
+            assert identity.get(f"/v3/{kind}s?name={id}")[f"{kind}s"] == []
 
 
 def test_lists_are_narrowed_by_domain_and_by_being_enabled(identity: Facade) -> None:
-    acme = make(identity, "domain", name="acme", enabled=False)["id"]
+    acme = make(identity, "domain", name="acme")["id"]
     make(identity, "project", name="theirs", domain_id=acme)
     make(identity, "project", name="closed", enabled=False)
     make(identity, "user", name="ann", domain_id=acme)
+    make(identity, "group", name="staff", domain_id=acme)
+    make(identity, "group", name="guests")
+    change(identity, "domain", acme, enabled=False)
     make(identity, "user", name="bob", enabled=False)
     for query, found in (
         ("domains?enabled=false", ["acme"]),
@@ -133,8 +174,15 @@ def test_lists_are_narrowed_by_domain_and_by_being_enabled(identity: Facade) -> 
         (f"projects?domain_id={acme}", ["theirs"]),
         (f"projects?parent_id={acme}", ["theirs"]),
         ("projects?enabled=0", ["closed"]),
-        ("projects?is_domain=true", []),
+        ("projects?is_domain=true", ["Default", "acme"]),
+        ("projects?is_domain=true&enabled=true", ["Default"]),
+        (f"projects?is_domain=true&domain_id={acme}", []),
         ("projects?is_domain=false", ["admin", "closed", "theirs"]),
+        (f"groups?domain_id={acme}", ["staff"]),
+        ("groups?name=guests&domain_id=default", ["guests"]),
+        ("users?password_expires_at=lt:2030-01-01T00:00:00Z", []),
+        ("users?idp_id=elsewhere", []),
+        ("users?shoe_size=44&domain_id=default", ["admin", "bob"]),
         (f"users?domain_id={acme}", ["ann"]),
         ("users?enabled=True", ["admin", "ann"]),
         (f"roles?domain_id={acme}", []),
@@ -147,31 +195,17 @@ def test_lists_are_narrowed_by_domain_and_by_being_enabled(identity: Facade) -> 
 
 def test_names_are_unique_within_a_domain_only(identity: Facade) -> None:
     acme = make(identity, "domain", name="acme")["id"]
-    for kind in ("project", "user"):
+    for kind in ("project", "user", "group"):
         there = make(identity, kind, name="same", domain_id=acme)
         here = make(identity, kind, name="same")
         assert (there["domain_id"], here["domain_id"]) == (acme, "default")
 
 
-def test_a_project_is_in_its_domain_and_nowhere_else(identity: Facade) -> None:
-    acme = make(identity, "domain", name="acme")["id"]
-    project = make(identity, "project", name="p", parent_id=acme)
-    assert project["domain_id"] == project["parent_id"] == acme
-    path = f"/v3/projects/{project['id']}"
-    identity.patch(path, {"project": {"domain_id": acme, "enabled": False}}, status=200)
-    for values in ({"domain_id": "default"}, {"parent_id": project["id"]}):
-        error = identity.call("PATCH", path, {"project": values}, status=400).json["error"]
-        assert "domain_id" in error["message"]
-    both = {"name": "q", "domain_id": acme, "parent_id": "default"}
-    error = identity.call("POST", "/v3/projects", {"project": both}, status=400).json["error"]
-    assert "parent_id" in error["message"]
-
-
-@pytest.mark.parametrize("kind", ["project", "user"])
-def test_a_domain_that_is_not_there_is_named(identity: Facade, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "status"), [("project", 400), ("user", 404), ("group", 404)])
+def test_a_domain_that_is_not_there_is_named(identity: Facade, kind: str, status: int) -> None:
     body = {kind: {"name": "x", "domain_id": UNKNOWN}}
-    error = identity.call("POST", f"/v3/{kind}s", body, status=400).json["error"]
-    assert "domain_id" in error["message"] and UNKNOWN in error["message"]
+    error = identity.call("POST", f"/v3/{kind}s", body, status=status).json["error"]
+    assert UNKNOWN in error["message"]
 
 
 def test_a_project_that_owns_something_stays(cloud: Cloud, identity: Facade) -> None:
@@ -202,7 +236,10 @@ def test_a_domain_goes_with_all_that_is_in_it_once_it_is_disabled(
 ) -> None:
     acme = make(identity, "domain", name="acme")["id"]
     project = make(identity, "project", name="p", domain_id=acme)["id"]
+    inner = make(identity, "project", name="a", parent_id=project)["id"]
     user = make(identity, "user", name="u", domain_id=acme)["id"]
+    group = make(identity, "group", name="g", domain_id=acme)["id"]
+    identity.put(f"/v3/groups/{group}/users/{user}", None)
     reader = role_id(identity, "reader")
     identity.put(f"/v3/domains/{acme}/users/{user}/roles/{reader}", None)
     identity.put(f"/v3/projects/{project}/users/{user}/roles/{reader}", None)
@@ -217,7 +254,8 @@ def test_a_domain_goes_with_all_that_is_in_it_once_it_is_disabled(
     with cloud.database.write() as session:
         session.execute(sa.delete(Image))
     identity.delete(f"/v3/domains/{acme}")
-    for path in (f"domains/{acme}", f"projects/{project}", f"users/{user}"):
+    gone = (f"domains/{acme}", f"projects/{project}", f"projects/{inner}")
+    for path in (*gone, f"users/{user}", f"groups/{group}"):
         identity.call("GET", f"/v3/{path}", status=404)
 
 
@@ -231,74 +269,58 @@ def test_nobody_saws_off_the_branch_the_cloud_sits_on(identity: Facade) -> None:
     identity.call("DELETE", f"/v3/roles/{admin}", status=403)
 
 
-# --- users ----------------------------------------------------------------------------------------
-
-
-def test_neither_password_nor_hash_is_ever_shown(
-    cloud: Cloud, identity: Facade, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    user = make(identity, "user", name="ann", password="secret-ann", email="ann@example.org")
-    assert user["email"] == "ann@example.org" and "password" not in user
-    shown = identity.call("GET", "/v3/users").text + identity.call("GET", "/v3/roles").text
-    assert "argon2" not in shown and "secret" not in shown
-    path = f"/v3/users/{user['id']}"
-    bad: list[dict[str, Any]] = [
-        {"password": ["secret-x"]},
-        {"password": "secret-x" * 1000},
-        {"password": "secret-x", "name": ""},
-        {"password": "secret-x", "shoe": 44},
+@pytest.mark.parametrize("kind", ["domain", "project"])
+def test_what_is_immutable_first_has_to_be_made_mutable(identity: Facade, kind: str) -> None:
+    id = make(identity, kind, name="rock", enabled=False, options={"immutable": True})["id"]
+    path = f"/v3/{kind}s/{id}"
+    refused: list[dict[str, Any]] = [
+        {"name": "sand"},
+        {"options": {"immutable": True}},
+        {"options": {}},
+        {"options": {"immutable": False}, "name": "sand"},
+        {"options": {"immutable": False}, "hat": True},
     ]
-    for values in bad:
-        error = identity.call("PATCH", path, {"user": values}, status=400)
-        assert "user" in error.text and "secret-x" not in error.text
-    error = identity.call("POST", "/v3/users", {"user": {"password": "secret-x"}}, status=400)
-    assert "name" in error.text and "secret-x" not in error.text
-    identity.call("POST", "/v3/users", {"user": {"name": "bob"}, "shoe": 44}, status=400)
-    assert "secret-" not in caplog.text
+    for values in refused:
+        assert "immutable" in change(identity, kind, id, status=403, **values)["message"]
+    identity.call("DELETE", path, status=403)
+    identity.call("PUT", f"/v3/projects/{id}/tags/x", status=403)
+    assert change(identity, kind, id, options={"immutable": None})["options"] == {}
+    change(identity, kind, id, options={"immutable": True})
+    assert change(identity, kind, id, options={"immutable": False})["options"] == {
+        "immutable": False
+    }
+    assert "option" in change(identity, kind, id, options={"soft": True}, status=400)["message"]
+    identity.delete(path)
 
 
-def test_an_admin_sets_a_password_and_takes_it_away(cloud: Cloud, identity: Facade) -> None:
-    user = make(identity, "user", name="ann", password="first")["id"]
-    project = cloud.admin.project_id
-    identity.put(f"/v3/projects/{project}/users/{user}/roles/{role_id(identity, 'reader')}", None)
-    token = cloud.token("ann", "first")
-    identity.patch(f"/v3/users/{user}", {"user": {"password": "second"}})
-    identity.call("GET", "/v3/auth/projects", status=401, token=token)
-    cloud.token("ann", "second")
-    identity.patch(f"/v3/users/{user}", {"user": {"password": None}})
-    with cloud.database.read() as session:
-        assert session.scalar(sa.select(User.password_hash).filter_by(id=user)) == ""
+def test_a_domain_has_the_id_that_is_chosen_for_it(identity: Facade) -> None:
+    id = "f" * 32
+    assert make(identity, "domain", name="acme", explicit_domain_id=id)["id"] == id
+    again = {"domain": {"name": "other", "explicit_domain_id": id}}
+    identity.call("POST", "/v3/domains", again, status=409)
+    bad = {"domain": {"name": "other", "explicit_domain_id": "acme"}}
+    identity.call("POST", "/v3/domains", bad, status=400)
+    shown = change(identity, "domain", id, explicit_domain_id="e" * 32)
+    assert shown["id"] == id and "explicit_domain_id" not in shown
 
 
-def test_a_user_changes_his_password_by_knowing_it(
-    cloud: Cloud, identity: Facade, joe: tuple[str, str, str]
+def test_what_was_issued_before_something_was_disabled_stays_void(
+    cloud: Cloud, identity: Facade
 ) -> None:
-    user, _, token = joe
-    path = f"/v3/users/{user}/password"
-    wrong = {"user": {"original_password": "wrong", "password": "secret-new"}}
-    identity.call("POST", path, wrong, status=401, token=token)
-    identity.call("POST", path, {"user": {"password": "secret-new"}}, status=400, token=token)
-    right = {"user": {"original_password": "secret-joe", "password": "secret-new"}}
-    identity.call("POST", path, right, status=204, token="")
-    identity.call("GET", "/v3/auth/projects", status=401, token=token)
-    cloud.token("joe", "secret-new", "joes")
-    identity.call("POST", "/v3/users/%00/password", right, status=404, token="")
-
-
-def test_a_user_takes_roles_and_key_pairs_with_him(
-    cloud: Cloud, identity: Facade, joe: tuple[str, str, str]
-) -> None:
-    user, project, _ = joe
-    with cloud.database.write() as session:
-        session.add(
-            KeyPair(user_id=user, name="k", fingerprint="", public_key="", created_at=cloud.clock())
-        )
-    identity.delete(f"/v3/users/{user}")
-    found = identity.get(f"/v3/role_assignments?scope.project.id={project}")
-    assert found["role_assignments"] == []
-    with cloud.database.read() as session:
-        assert session.scalars(sa.select(KeyPair)).all() == []
+    home = make(identity, "domain", name="home")["id"]
+    there = make(identity, "domain", name="there")["id"]
+    project = make(identity, "project", name="p", domain_id=there)["id"]
+    ann = person(identity, "ann", "member", f"projects/{project}", domain_id=home)
+    for kind, id in (("project", project), ("domain", there), ("domain", home)):
+        old = token(cloud, ann, "secret-ann", {"project": {"id": project}})
+        identity.get("/v3/auth/projects", token=old)
+        change(identity, kind, id, enabled=False)
+        identity.call("GET", "/v3/auth/projects", status=401, token=old)
+        change(identity, kind, id, enabled=True)
+        identity.call("GET", "/v3/auth/projects", status=401, token=old)
+        new = token(cloud, ann, "secret-ann", {"project": {"id": project}})
+        change(identity, kind, id, enabled=True, description="nothing happened")
+        identity.get("/v3/auth/projects", token=new)
 
 
 # --- who may see and do what ----------------------------------------------------------------------
@@ -320,13 +342,12 @@ def test_one_sees_oneself_and_ones_own_and_of_others_nothing(
         f"projects/{cloud.admin.project_id}",
         f"domains/{other}",
     ):
-        theirs = identity.call("GET", f"/v3/{path}", status=404, token=token).json["error"]
+        theirs = identity.call("GET", f"/v3/{path}", status=403, token=token).json
         id = path.split("/")[1]
-        unknown = identity.call(
-            "GET", f"/v3/{path.replace(id, UNKNOWN)}", status=404, token=token
-        ).json["error"]
-        # There is no telling whether it exists.
-        assert theirs["message"].replace(id, UNKNOWN) == unknown["message"]
+        nowhere = f"/v3/{path.replace(id, UNKNOWN)}"
+        # There is no telling whether it exists, but for admins.
+        assert identity.call("GET", nowhere, status=403, token=token).json == theirs
+        identity.call("GET", nowhere, status=404)
 
 
 def test_a_disabled_project_is_no_place_to_go_to(
@@ -358,19 +379,25 @@ def test_a_member_is_kept_from_everything_an_admin_does(
     identity: Facade, joe: tuple[str, str, str]
 ) -> None:
     _, _, token = joe
+    policy, roles = Policy(), frozenset({"member", "reader"})
     closed = 0
     for resource in RESOURCES:
         for endpoint in resource.endpoints:
-            if RULES.get(endpoint.policy, "@") != "@":
+            if endpoint.policy != "@" and not policy.decide(endpoint.policy, roles, "project"):
                 path = endpoint.path.replace("{", "").replace("}", "")
                 identity.call(endpoint.method, path, {}, status=403, token=token)
                 closed += 1
-    assert closed > 30
+    assert closed > 50
 
 
 def test_every_rule_is_asked_for_and_every_endpoint_asks_for_one() -> None:
     asked = {endpoint.policy for resource in RESOURCES for endpoint in resource.endpoints}
-    assert asked - {"@"} == set(RULES)
+    assert asked - {"@"} <= set(RULES)
+    # Some are asked by handlers, when it depends on the query or the body which one it is.
+    modules = set(Path(app.__file__).parent.glob("*.py")) - {Path(rules.__file__)}
+    handlers = [module.read_text() for module in modules]
+    for rule in set(RULES) - asked:
+        assert any(f'{rule.partition(":")[2]}"' in text for text in handlers), rule
 
 
 def test_a_reader_of_the_system_sees_all_and_changes_nothing(
@@ -395,133 +422,74 @@ def test_a_reader_of_the_system_sees_all_and_changes_nothing(
     identity.call("DELETE", f"/v3/projects/{project}", status=403, token=token)
 
 
-# --- roles ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("place", "names_of_place"),
-    [("project", "projects/{}"), ("domain", "domains/default"), ("system", "system")],
-)
-def test_a_role_is_given_checked_listed_and_taken(
-    identity: Facade, joe: tuple[str, str, str], place: str, names_of_place: str
+def test_a_manager_of_a_domain_manages_what_is_in_it_and_nothing_else(
+    cloud: Cloud, identity: Facade
 ) -> None:
-    user, project, _ = joe
-    base = f"/v3/{names_of_place.format(project)}/users/{user}/roles"
-    service = role_id(identity, "service")
-    one = f"{base}/{service}"
-    identity.call("HEAD", one, status=404)
-    for _twice in range(2):
-        identity.call("PUT", one, status=204)
-    identity.call("HEAD", one, status=204)
-    identity.call("GET", one, status=204)
-    assert "service" in names(identity.get(base))
-    found = identity.get(f"/v3/role_assignments?user.id={user}&role.id={service}")
-    [assignment] = found["role_assignments"]
-    assert assignment["links"] == {"assignment": f"http://localhost/identity{one}"}
-    assert place in assignment["scope"]
-    identity.delete(one)
-    identity.call("DELETE", one, status=404)
-    assert "service" not in names(identity.get(base))
+    acme = make(identity, "domain", name="acme")["id"]
+    boss = person(identity, "boss", "manager", f"domains/{acme}", domain_id=acme)
+    mine: dict[str, Any] = {"token": token(cloud, boss, "secret-boss", {"domain": {"id": acme}})}
+    made = {}
+    for kind in ("project", "user", "group"):
+        body = {kind: {"name": "own"}}
+        made[kind] = identity.post(f"/v3/{kind}s", body, status=201, **mine)[kind]
+        assert made[kind]["domain_id"] == acme
+        path = f"/v3/{kind}s/{made[kind]['id']}"
+        identity.patch(path, {kind: {"description": "ours"}}, status=200, **mine)
+        assert identity.get(path, **mine)[kind]["description"] == "ours"
+        expected = ["boss", "own"] if kind == "user" else ["own"]
+        assert names(identity.get(f"/v3/{kind}s", **mine)) == expected
+        body[kind]["domain_id"] = "default"
+        identity.call("POST", f"/v3/{kind}s", body, status=403, **mine)
+        other = f"/v3/{kind}s/{make(identity, kind, name='other')['id']}"
+        for method in ("GET", "PATCH", "DELETE"):
+            identity.call(method, other, {kind: {"name": "x"}}, status=403, **mine)
+    member = f"/v3/groups/{made['group']['id']}/users"
+    stranger = user_id(identity, "other")
+    identity.call("PUT", f"{member}/{stranger}", status=403, **mine)
+    identity.call("PUT", f"{member}/{made['user']['id']}", status=204, **mine)
+    identity.put(f"/v3/projects/{made['project']['id']}/tags/x", None, **mine)
+    assert names(identity.get("/v3/domains", **mine)) == ["acme"]
+    assert identity.get(f"/v3/domains/{acme}", **mine)["domain"]["name"] == "acme"
+    identity.call("GET", "/v3/domains/default", status=403, **mine)
+    identity.call("PATCH", f"/v3/domains/{acme}", {"domain": {"name": "x"}}, status=403, **mine)
+    domain = {"project": {"name": "x", "is_domain": True}}
+    identity.call("POST", "/v3/projects", domain, status=403, **mine)
+    for role, status in (("member", 200), ("admin", 403)):
+        identity.call("GET", f"/v3/roles/{role_id(identity, role)}", status=status, **mine)
+    identity.call("GET", f"/v3/roles/{UNKNOWN}", status=403, **mine)
+    identity.call("DELETE", f"/v3/projects/{acme}", status=403, **mine)
+    for kind, thing in made.items():
+        identity.delete(f"/v3/{kind}s/{thing['id']}", **mine)
 
 
-def test_a_grant_refers_to_what_is_there(identity: Facade, joe: tuple[str, str, str]) -> None:
-    user, project, _ = joe
-    member = role_id(identity, "member")
-    for method in ("PUT", "HEAD", "DELETE"):
-        for path in (
-            f"projects/{UNKNOWN}/users/{user}/roles/{member}",
-            f"projects/{project}/users/{UNKNOWN}/roles/{member}",
-            f"projects/{project}/users/{user}/roles/{UNKNOWN}",
-            f"domains/{UNKNOWN}/users/{user}/roles/{member}",
-            f"system/users/%00/roles/{member}",
-        ):
-            identity.call(method, f"/v3/{path}", status=404)
-
-
-def test_assignments_are_listed_with_names_and_with_what_they_imply(
-    cloud: Cloud, identity: Facade, joe: tuple[str, str, str]
+def test_an_admin_with_a_token_for_a_domain_changes_nothing_that_is_in_none(
+    cloud: Cloud, identity: Facade
 ) -> None:
-    user, project, _ = joe
-    identity.put(f"/v3/domains/default/users/{user}/roles/{role_id(identity, 'reader')}", None)
-    everything = identity.get("/v3/role_assignments?include_names")["role_assignments"]
-    default = {"id": "default", "name": "Default"}
-    said = [
-        (one["user"]["name"], one["role"]["name"], next(iter(one["scope"]))) for one in everything
-    ]
-    assert said == [
-        ("admin", "admin", "project"),
-        ("admin", "admin", "system"),
-        ("joe", "reader", "domain"),
-        ("joe", "member", "project"),
-    ]
-    assert everything[3]["scope"] == {"project": {"id": project, "name": "joes", "domain": default}}
-    assert everything[2]["scope"] == {"domain": default}
-    assert everything[1]["scope"] == {"system": {"all": True}}
-    assert everything[3]["user"]["domain"] == default
-
-    query = f"/v3/role_assignments?scope.project.id={project}"
-    [plain] = identity.get(query)["role_assignments"]
-    assert set(plain["role"]) == set(plain["user"]) == {"id"}
-    effective = identity.get(f"{query}&effective&include_names=True")["role_assignments"]
-    assert [one["role"]["name"] for one in effective] == ["member", "reader"]
-    assert {one["links"]["assignment"] for one in effective} == {plain["links"]["assignment"]}
-    reader = role_id(identity, "reader")
-    narrowed = identity.get(f"{query}&effective=true&role.id={reader}")["role_assignments"]
-    assert [one["role"]["id"] for one in narrowed] == [reader]
-    for more, count in (
-        ("scope.system=all", 1),
-        ("scope.domain.id=default", 1),
-        (f"scope.project.id={UNKNOWN}", 0),
-        ("group.id=any", 0),
-        ("scope.OS-INHERIT:inherited_to=projects", 0),
-    ):
-        assert len(identity.get(f"/v3/role_assignments?{more}")["role_assignments"]) == count
-    identity.call("GET", f"{query}&scope.system=all", status=400)
+    """He may do all within the domains, and is shown what is in his."""
+    acme = make(identity, "domain", name="acme")["id"]
+    root = person(identity, "root", "admin", f"domains/{acme}", domain_id=acme)
+    his: dict[str, Any] = {"token": token(cloud, root, "secret-root", {"domain": {"id": acme}})}
+    for kind in ("project", "group"):
+        make(identity, kind, name="far")
+        other = make(identity, kind, name="near", domain_id=acme)["id"]
+        assert names(identity.get(f"/v3/{kind}s", **his)) == ["near"]
+        identity.patch(f"/v3/{kind}s/{other}", {kind: {"name": "x"}}, status=200, **his)
+    assert names(identity.get("/v3/users", **his)) == ["root"]
+    assert names(identity.get("/v3/domains", **his)) == ["acme"]
+    identity.call("GET", f"/v3/users/{UNKNOWN}", status=404, **his)
+    identity.call("PATCH", f"/v3/domains/{acme}", {"domain": {"name": "x"}}, status=403, **his)
+    for path in ("services", "endpoints", "policies", f"users/{root}/application_credentials"):
+        identity.call("GET", f"/v3/{path}", status=403, **his)
+    pairs = f"/v3/users/{root}/credentials/OS-EC2"
+    identity.call("POST", pairs, {"tenant_id": cloud.admin.project_id}, status=403, **his)
 
 
-def test_a_role_of_ones_own_can_be_given_and_takes_its_assignments_with_it(
-    cloud: Cloud, identity: Facade, joe: tuple[str, str, str]
-) -> None:
-    user, project, token = joe
-    auditor = make(identity, "role", name="auditor")
-    assert auditor["options"] == {}
-    identity.put(f"/v3/projects/{project}/users/{user}/roles/{auditor['id']}", None)
-    context = cloud.services.identity.context_of(token, "req-1")
-    assert context.roles == {"member", "reader", "auditor"}
-    identity.delete(f"/v3/roles/{auditor['id']}")
-    context = cloud.services.identity.context_of(token, "req-1")
-    assert context.roles == {"member", "reader"}
-
-
-@pytest.mark.parametrize("name", ["Admin", "ADMIN", "Reader"])
-def test_no_role_is_called_almost_like_one_that_policy_speaks_of(
-    identity: Facade, name: str
-) -> None:
-    identity.call("POST", "/v3/roles", {"role": {"name": name}}, status=409)
-    other = make(identity, "role", name="other")["id"]
-    identity.call("PATCH", f"/v3/roles/{other}", {"role": {"name": name}}, status=409)
-
-
-# --- the parts of the catalog ---------------------------------------------------------------------
-
-
-def test_services_endpoints_and_regions_agree_with_the_catalog(
-    cloud: Cloud, identity: Facade, joe: tuple[str, str, str]
-) -> None:
-    _, _, token = joe
-    services = identity.get("/v3/services")["services"]
-    assert [service["type"] for service in services] == ["identity", "compute", "image", "network"]
-    [nova] = identity.get("/v3/services?type=compute")["services"]
-    assert nova["name"] == "nova"
-    assert identity.get(f"/v3/services/{nova['id']}")["service"] == nova
-    query = f"service_id={nova['id']}&interface=public&region_id=RegionOne"
-    [endpoint] = identity.get(f"/v3/endpoints?{query}")["endpoints"]
-    assert endpoint["url"] == "http://localhost/compute/v2.1"
-    assert identity.get(f"/v3/endpoints/{endpoint['id']}")["endpoint"] == endpoint
-    assert identity.get("/v3/endpoints?region_id=elsewhere")["endpoints"] == []
-    [region] = identity.get("/v3/regions", token=token)["regions"]
-    assert region["id"] == "RegionOne"
-    assert identity.get("/v3/regions/RegionOne", token=token)["region"] == region
-    assert identity.get("/v3/regions?parent_region_id=RegionOne")["regions"] == []
-    identity.call("GET", "/v3/regions/elsewhere", status=404)
-    identity.call("POST", "/v3/services", {"service": {"type": "x"}}, status=405)
+def test_a_reader_of_a_domain_changes_nothing_in_it(cloud: Cloud, identity: Facade) -> None:
+    acme = make(identity, "domain", name="acme")["id"]
+    ann = person(identity, "ann", "reader", f"domains/{acme}", domain_id=acme)
+    own: dict[str, Any] = {"token": token(cloud, ann, "secret-ann", {"domain": {"id": acme}})}
+    group = make(identity, "group", name="g", domain_id=acme)["id"]
+    assert names(identity.get("/v3/users", **own)) == ["ann"]
+    assert identity.get(f"/v3/groups/{group}", **own)["group"]["name"] == "g"
+    identity.call("POST", "/v3/groups", {"group": {"name": "h"}}, status=403, **own)
+    identity.call("DELETE", f"/v3/users/{ann}", status=403, **own)

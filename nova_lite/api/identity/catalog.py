@@ -1,130 +1,127 @@
-"""The catalog, whole and in its parts: services, endpoints, regions.
-
-They can be read but not written: what there is follows from what is served.
-"""
+"""The catalog, whole as tokens contain it, and in its parts: services, endpoints, regions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nova_lite.api.declare import Field, Request, Resource, render
-from nova_lite.api.identity.words import listing, member, url
-from nova_lite.domain.errors import NotFound
-from nova_lite.services.catalog import Endpoint, Entry
+from nova_lite.api.declare import Field, Request, render
+from nova_lite.api.identity.registered import Registered
+from nova_lite.api.identity.words import DESCRIPTION, FLAG, ID, LABEL
+from nova_lite.api.schema import NONE, Schema, validate
+from nova_lite.domain.errors import Invalid
+from nova_lite.services.identity import catalog_kinds
+from nova_lite.services.identity.endpoint_urls import located
 
-SERVICES = Resource("/v3/services")
-ENDPOINTS = Resource("/v3/endpoints")
-REGIONS = Resource("/v3/regions")
-
-SERVICE = (
-    Field("id", lambda entry: entry.id),
-    Field("type", lambda entry: entry.type),
-    Field("name", lambda entry: entry.name),
+SERVICE_FIELDS = (
+    Field("id", lambda service: service.id),
+    Field("type", lambda service: service.type),
+    Field("name", lambda service: service.name),
 )
-SERVICE_ALONE = (
-    *SERVICE,
-    Field("description", lambda entry: ""),
-    Field("enabled", lambda entry: True),
-)
-ENDPOINT = (
+ENDPOINT_FIELDS = (
     Field("id", lambda endpoint: endpoint.id),
     Field("interface", lambda endpoint: endpoint.interface),
     Field("region", lambda endpoint: endpoint.region),
     Field("region_id", lambda endpoint: endpoint.region),
     Field("url", lambda endpoint: endpoint.url),
 )
-ENDPOINT_ALONE = (
-    *ENDPOINT,
-    Field("service_id", lambda endpoint: endpoint.service_id),
-    Field("enabled", lambda endpoint: True),
+#: Of what keeps its ids in a String(255).
+REGION_ID: Schema = {**LABEL, "pattern": r"^[^\x00-\x1f\x7f/]+\Z"}
+REGION_OR_NULL: Schema = {"anyOf": [REGION_ID, NONE]}
+INTERFACE: Schema = {"enum": ["public", "internal", "admin"]}
+
+SERVICE = Registered(
+    "service",
+    "services",
+    (
+        *SERVICE_FIELDS,
+        Field("description", lambda service: service.description),
+        Field("enabled", lambda service: service.enabled),
+    ),
+    {"type": LABEL, "name": LABEL, "description": DESCRIPTION, "enabled": FLAG},
+    required=("type",),
+    filters=("type", "name"),
+    kind=catalog_kinds.SERVICE,
+)
+REGION = Registered(
+    "region",
+    "regions",
+    (
+        Field("id", lambda region: region.id),
+        Field("description", lambda region: region.description),
+        Field("parent_region_id", lambda region: region.parent_region_id),
+    ),
+    {"description": DESCRIPTION, "parent_region_id": REGION_OR_NULL},
+    required=(),
+    filters=("parent_region_id",),
+    once={"id": REGION_ID},
+    kind=catalog_kinds.REGION,
 )
 
 
-def entries(request: Request) -> list[dict[str, Any]]:
-    """The catalog as tokens contain it."""
+class _Endpoint(Registered):
+    """An endpoint of ours is shown with the URL it has for the client."""
+
+    def render(self, request: Request, thing: Any) -> dict[str, Any]:
+        shown = super().render(request, thing)
+        return {**shown, "url": located(thing.url, request.outside_url)}
+
+
+ENDPOINT = _Endpoint(
+    "endpoint",
+    "endpoints",
+    (
+        Field("id", lambda endpoint: endpoint.id),
+        Field("interface", lambda endpoint: endpoint.interface),
+        Field("region", lambda endpoint: endpoint.region_id),
+        Field("region_id", lambda endpoint: endpoint.region_id),
+        Field("service_id", lambda endpoint: endpoint.service_id),
+        Field("enabled", lambda endpoint: endpoint.enabled),
+    ),
+    {
+        "interface": INTERFACE,
+        "service_id": ID,
+        "region": REGION_OR_NULL,
+        "region_id": REGION_OR_NULL,
+        # A path is for what we serve ourselves.
+        "url": {
+            "type": "string",
+            "maxLength": 225,
+            "pattern": r"^([a-zA-Z0-9+.-]+:|/)[^\x00-\x20\x7f]+\Z",
+        },
+        "enabled": FLAG,
+    },
+    required=("interface", "service_id", "url"),
+    filters=("interface", "service_id", "region_id", "region"),
+    kind=catalog_kinds.ENDPOINT,
+)
+
+SERVICES = SERVICE.resource()
+ENDPOINTS = ENDPOINT.resource()
+REGIONS = REGION.resource()
+NEW_REGION = REGION.creation
+
+
+@REGIONS.on("PUT", "/{id}", policy="identity:create_region", status=201, body=NEW_REGION)
+def create_region_as(request: Request, id: str, body: Any) -> dict[str, Any]:
+    said = body["region"]
+    if said.get("id", id) != id:
+        raise Invalid(
+            f"Conflicting region IDs specified: {id!r} in the URL, {said['id']!r} in the body."
+        )
+    named = {"region": {**said, "id": id}}
+    validate(NEW_REGION, named)
+    return REGION.make(request, REGION.values(named))
+
+
+def entries(request: Request, user_id: str, project_id: str | None) -> list[dict[str, Any]]:
+    """The catalog for this user, and this project if his token is for one."""
+    found = request.services.catalog.entries(
+        request.outside_url, user_id=user_id, project_id=project_id
+    )
     return [
         {
-            **render(SERVICE, entry),
-            "endpoints": [render(ENDPOINT, endpoint) for endpoint in entry.endpoints],
+            **render(SERVICE_FIELDS, entry),
+            "endpoints": [render(ENDPOINT_FIELDS, endpoint) for endpoint in entry.endpoints],
         }
-        for entry in _catalog(request)
+        for entry in found
     ]
-
-
-@SERVICES.on("GET", policy="identity:list_services")
-def services(request: Request) -> dict[str, Any]:
-    found = _matching(request, _catalog(request), "name", "type")
-    return listing(request, "services", (_service(request, entry) for entry in found))
-
-
-@SERVICES.on("GET", "/{id}", policy="identity:get_service")
-def service(request: Request, id: str) -> dict[str, Any]:
-    return {"service": _service(request, _by_id("service", _catalog(request), id))}
-
-
-@ENDPOINTS.on("GET", policy="identity:list_endpoints")
-def endpoints(request: Request) -> dict[str, Any]:
-    found = _matching(request, _endpoints(request), "interface", "service_id", "region_id")
-    return listing(request, "endpoints", (_endpoint(request, endpoint) for endpoint in found))
-
-
-@ENDPOINTS.on("GET", "/{id}", policy="identity:get_endpoint")
-def endpoint(request: Request, id: str) -> dict[str, Any]:
-    return {"endpoint": _endpoint(request, _by_id("endpoint", _endpoints(request), id))}
-
-
-@REGIONS.on("GET", policy="identity:list_regions")
-def regions(request: Request) -> dict[str, Any]:
-    # There is one, and it is in no other.
-    inside = request.GET.get("parent_region_id")
-    return listing(request, "regions", [] if inside else [_region(request)])
-
-
-@REGIONS.on("GET", "/{id}", policy="identity:get_region")
-def region(request: Request, id: str) -> dict[str, Any]:
-    if id != request.services.identity.settings.region:
-        raise NotFound(f"Could not find region: {id}.")
-    return {"region": _region(request)}
-
-
-def _catalog(request: Request) -> tuple[Entry, ...]:
-    return request.services.identity.catalog(request.outside_url)
-
-
-def _endpoints(request: Request) -> list[Endpoint]:
-    return [endpoint for entry in _catalog(request) for endpoint in entry.endpoints]
-
-
-def _matching(request: Request, things: Any, *names: str) -> list[Any]:
-    """Those that have what the query says; region and its id are the same."""
-    wanted = {name: request.GET[name] for name in names if name in request.GET}
-    return [
-        one
-        for one in things
-        if all(getattr(one, name.replace("region_id", "region")) == wanted[name] for name in wanted)
-    ]
-
-
-def _by_id(kind: str, things: Any, id: str) -> Any:
-    for one in things:
-        if one.id == id:
-            return one
-    raise NotFound(f"Could not find {kind}: {id}.")
-
-
-def _service(request: Request, entry: Entry) -> dict[str, Any]:
-    return member(request, SERVICE_ALONE, "services", entry)
-
-
-def _endpoint(request: Request, endpoint: Endpoint) -> dict[str, Any]:
-    return member(request, ENDPOINT_ALONE, "endpoints", endpoint)
-
-
-def _region(request: Request) -> dict[str, Any]:
-    id = request.services.identity.settings.region
-    return {
-        "id": id,
-        "description": "",
-        "parent_region_id": None,
-        "links": {"self": url(request, "regions", id)},
-    }

@@ -1,113 +1,99 @@
-"""Projects, each directly in its domain: /v3/projects."""
+"""Projects, in a domain or in each other: /v3/projects."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nova_lite.api.declare import Field, Request, Resource
+from nova_lite.api.identity.kinds import Kind, directory
 from nova_lite.api.identity.words import (
     DESCRIPTION,
     FLAG,
-    NO_OPTIONS,
-    NO_TAGS,
+    IMMUTABLE,
+    LABEL,
     OR_NULL,
-    flag,
-    listing,
-    member,
-    shape,
-    texts,
+    TAGS,
+    asked,
 )
-from nova_lite.api.schema import NAME, Schema
 from nova_lite.domain.errors import Invalid
+from nova_lite.services.identity.projects import TAG_FILTERS, Family
 
 PROJECTS = Resource("/v3/projects")
-FIELDS = (
-    Field("id", lambda project: project.id),
-    Field("name", lambda project: project.name),
-    Field("domain_id", lambda project: project.domain_id),
-    Field("description", lambda project: project.description),
-    Field("enabled", lambda project: project.enabled),
-    # Keystone's name for being in no other project.
-    Field("parent_id", lambda project: project.domain_id),
-    Field("is_domain", lambda project: False),
-    Field("options", lambda project: {}),
-    Field("tags", lambda project: []),
+PROJECT = Kind(
+    name="project",
+    plural="projects",
+    fields=(
+        Field("id", lambda project: project.id),
+        Field("name", lambda project: project.name),
+        Field("domain_id", lambda project: project.domain_id),
+        Field("description", lambda project: project.description),
+        Field("enabled", lambda project: project.enabled),
+        # Keystone's name for being in no other project.
+        Field("parent_id", lambda project: project.parent_id or project.domain_id),
+        Field("is_domain", lambda project: project.domain_id is None),
+        Field("options", lambda project: project.options or {}),
+        Field("tags", lambda project: project.tags),
+    ),
+    properties={
+        "name": {**LABEL, "maxLength": 64},
+        "domain_id": OR_NULL,
+        "description": DESCRIPTION,
+        "enabled": FLAG,
+        "parent_id": OR_NULL,
+        "is_domain": FLAG,
+        "options": IMMUTABLE,
+        "tags": TAGS,
+    },
+    filters=("name", "enabled", "domain_id", "parent_id", "is_domain", *TAG_FILTERS),
+    beside=lambda request, id: _family(request, id),
 )
-PROPERTIES: dict[str, Schema] = {
-    "name": {**NAME, "maxLength": 64},
-    "domain_id": OR_NULL,
-    "description": DESCRIPTION,
-    "enabled": FLAG,
-    "parent_id": OR_NULL,
-    "is_domain": {"enum": [False]},
-    "options": NO_OPTIONS,
-    "tags": NO_TAGS,
-}
-CREATE = shape("project", PROPERTIES, "name")
-UPDATE = shape("project", PROPERTIES)
-SETTABLE = ("name", "description", "enabled")
+PROJECT.serve(PROJECTS, directory)
 
 
-def render_project(request: Request, project: Any) -> dict[str, Any]:
-    return member(request, FIELDS, "projects", project)
+def _family(request: Request, id: str) -> dict[str, Any]:
+    """The projects above and below one, as far as the query asks for them."""
+    ways = [_way(request, "parents", _PARENTS), _way(request, "subtree", _SUBTREE)]
+    if not any(ways):
+        return {}
+    family = request.services.identity.family(request.context, id)
+    return {name: tell(request, family, id) for name, tell in filter(None, ways)}
 
 
-def project_filters(request: Request) -> dict[str, Any]:
-    return {
-        "name": request.GET.get("name"),
-        "domain_id": request.GET.get("domain_id") or request.GET.get("parent_id"),
-        "enabled": flag(request, "enabled"),
-    }
+def _way(request: Request, name: str, ways: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """How something is to be told, of the ways there are; raises Invalid for two."""
+    wanted = [way for way in ways if asked(request, f"{name}_as_{way}")]
+    if len(wanted) > 1:
+        raise Invalid(f"Use {name}_as_list or {name}_as_ids, not both of them.")
+    return (name, ways[wanted[0]]) if wanted else None
 
 
-@PROJECTS.on("GET", policy="identity:list_projects")
-def index(request: Request) -> dict[str, Any]:
-    found = (
-        # A domain is never a project here.
-        []
-        if flag(request, "is_domain")
-        else request.services.identity.list_projects(request.context, **project_filters(request))
-    )
-    return listing(request, "projects", (render_project(request, project) for project in found))
+def _listed(request: Request, family: Family, projects: Sequence[Any]) -> list[dict[str, Any]]:
+    """Those of the projects that the asker has a role on."""
+    return [PROJECT.answer(request, one) for one in projects if one.id in family.own]
 
 
-@PROJECTS.on("POST", policy="identity:create_project", status=201, body=CREATE)
-def create(request: Request, body: Any) -> dict[str, Any]:
-    values = texts(body["project"], *SETTABLE)
-    project = request.services.identity.create_project(
-        request.context, **values, domain_id=_domain(body["project"])
-    )
-    return {"project": render_project(request, project)}
+def _parents_as_list(request: Request, family: Family, _id: str) -> list[dict[str, Any]]:
+    return _listed(request, family, family.parents)
 
 
-@PROJECTS.on("GET", "/{id}", policy="identity:get_project")
-def show(request: Request, id: str) -> dict[str, Any]:
-    project = request.services.identity.get_project(request.context, id)
-    return {"project": render_project(request, project)}
+def _parents_as_ids(_request: Request, family: Family, _id: str) -> dict[str, Any] | None:
+    """The nearest within what it is in, and so on."""
+    told: dict[str, Any] | None = None
+    for parent in reversed(family.parents):
+        told = {parent.id: told}
+    return told
 
 
-@PROJECTS.on("PATCH", "/{id}", policy="identity:update_project", body=UPDATE)
-def update(request: Request, id: str, body: Any) -> dict[str, Any]:
-    values = texts(body["project"], *SETTABLE)
-    domain = _domain(body["project"])
-    if domain is not None:
-        values["domain_id"] = domain
-    project = request.services.identity.update_project(request.context, id, **values)
-    return {"project": render_project(request, project)}
+def _subtree_as_list(request: Request, family: Family, _id: str) -> list[dict[str, Any]]:
+    below = [project for projects in family.below.values() for project in projects]
+    return _listed(request, family, below)
 
 
-@PROJECTS.on("DELETE", "/{id}", policy="identity:delete_project", status=204)
-def delete(request: Request, id: str) -> None:
-    request.services.identity.delete_project(request.context, id)
+def _subtree_as_ids(request: Request, family: Family, id: str) -> dict[str, Any] | None:
+    inner = family.below.get(id, ())
+    return {one.id: _subtree_as_ids(request, family, one.id) for one in inner} or None
 
 
-def _domain(project: Mapping[str, Any]) -> str | None:
-    """The domain a project shall be in; its parent can be nothing else."""
-    domain, parent = project.get("domain_id"), project.get("parent_id")
-    if domain and parent and domain != parent:
-        raise Invalid(
-            "Invalid input for field/attribute parent_id. "
-            "Projects within projects are not supported: it can only be the domain."
-        )
-    return domain or parent
+_PARENTS = {"list": _parents_as_list, "ids": _parents_as_ids}
+_SUBTREE = {"list": _subtree_as_list, "ids": _subtree_as_ids}

@@ -1,68 +1,80 @@
-"""Roles: /v3/roles."""
+"""Roles and what they imply: /v3/roles.
+
+A role is global or one of a domain, and policy has rules for the one and the other.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from nova_lite.api import policy
 from nova_lite.api.declare import Field, Request, Resource
-from nova_lite.api.identity.words import DESCRIPTION, NO_OPTIONS, listing, member, shape, texts
-from nova_lite.api.schema import NAME, NONE, Schema
-from nova_lite.services.directory import is_immutable
+from nova_lite.api.identity.kinds import Kind
+from nova_lite.api.identity.words import DESCRIPTION, LABEL, OR_NULL, wanted
+from nova_lite.api.schema import Schema
+from nova_lite.domain.errors import Forbidden
+from nova_lite.services.identity.roles import options_of
 
 ROLES = Resource("/v3/roles")
-FIELDS = (
-    Field("id", lambda role: role.id),
-    Field("name", lambda role: role.name),
-    Field("description", lambda role: role.description),
-    Field("domain_id", lambda role: None),
-    Field("options", lambda role: {"immutable": True} if is_immutable(role.name) else {}),
-)
-PROPERTIES: dict[str, Schema] = {
-    "name": NAME,
-    "description": DESCRIPTION,
-    "domain_id": NONE,
-    "options": NO_OPTIONS,
+OPTIONS: Schema = {
+    "type": "object",
+    "properties": {"immutable": {"type": ["boolean", "null"]}},
+    "additionalProperties": False,
 }
-CREATE = shape("role", PROPERTIES, "name")
-UPDATE = shape("role", PROPERTIES)
-SETTABLE = ("name", "description")
-
-
-def render_role(request: Request, role: Any) -> dict[str, Any]:
-    return member(request, FIELDS, "roles", role)
+KIND = Kind(
+    "role",
+    "roles",
+    (
+        Field("id", lambda role: role.id),
+        Field("name", lambda role: role.name),
+        Field("description", lambda role: role.description or None),
+        Field("domain_id", lambda role: role.domain_id or None),
+        Field("options", options_of),
+    ),
+    {"name": LABEL, "description": DESCRIPTION, "domain_id": OR_NULL, "options": OPTIONS},
+    filters=("name", "domain_id"),
+)
 
 
 @ROLES.on("GET", policy="identity:list_roles")
 def index(request: Request) -> dict[str, Any]:
-    # All roles are global; those of a domain are none.
-    found = (
-        []
-        if request.GET.get("domain_id")
-        else request.services.identity.list_roles(request.context, name=request.GET.get("name"))
-    )
-    return listing(request, "roles", (render_role(request, role) for role in found))
+    _check(request, "identity:list_domain_roles", request.GET.get("domain_id"))
+    asked = wanted(request, *KIND.filters)
+    return KIND.page(request, request.services.roles.list_roles(request.context, asked))
 
 
-@ROLES.on("POST", policy="identity:create_role", status=201, body=CREATE)
+@ROLES.on("POST", policy="identity:create_role", status=201, body=KIND.creation)
 def create(request: Request, body: Any) -> dict[str, Any]:
-    values = texts(body["role"], *SETTABLE)
-    role = request.services.identity.create_role(request.context, **values)
-    return {"role": render_role(request, role)}
+    _check(request, "identity:create_domain_role", body["role"].get("domain_id"))
+    new = request.services.roles.create_role(request.context, **KIND.values(body))
+    return KIND.answer(request, new)
 
 
 @ROLES.on("GET", "/{id}", policy="identity:get_role")
 def show(request: Request, id: str) -> dict[str, Any]:
-    role = request.services.identity.get_role(request.context, id)
-    return {"role": render_role(request, role)}
+    return KIND.answer(request, _find(request, id, "identity:get_domain_role"))
 
 
-@ROLES.on("PATCH", "/{id}", policy="identity:update_role", body=UPDATE)
+@ROLES.on("PATCH", "/{id}", policy="identity:update_role", body=KIND.change)
 def update(request: Request, id: str, body: Any) -> dict[str, Any]:
-    values = texts(body["role"], *SETTABLE)
-    role = request.services.identity.update_role(request.context, id, **values)
-    return {"role": render_role(request, role)}
+    _find(request, id, "identity:update_domain_role")
+    values = KIND.values(body, id)
+    return KIND.answer(request, request.services.roles.update_role(request.context, id, **values))
 
 
 @ROLES.on("DELETE", "/{id}", policy="identity:delete_role", status=204)
 def delete(request: Request, id: str) -> None:
-    request.services.identity.delete_role(request.context, id)
+    _find(request, id, "identity:delete_domain_role")
+    request.services.roles.delete_role(request.context, id)
+
+
+def _find(request: Request, id: str, rule: str) -> Any:
+    """The role; of a domain's only for whom `rule` admits."""
+    role = request.services.roles.get_role(request.context, id)
+    _check(request, rule, role.domain_id)
+    return role
+
+
+def _check(request: Request, rule: str, domain_id: str | None) -> None:
+    if domain_id and not policy.allows(rule, request):
+        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from nova_lite.api.declare import Field, Request, render
 from nova_lite.api.schema import NONE, Schema, one
 from nova_lite.domain.errors import Invalid
+from nova_lite.services.identity.collection import WAYS, Wanted, is_yes
+from nova_lite.services.identity.projects import MOST_TAGS
 
+#: Printable, and not only blanks; those around it are taken off.
+LABEL: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z",
+}
 ID: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[a-zA-Z0-9-]+\Z"}
 DESCRIPTION: Schema = {
     "type": ["string", "null"],
@@ -16,21 +27,28 @@ DESCRIPTION: Schema = {
     "pattern": r"^[^\x00-\x08\x0b-\x1f\x7f]*\Z",
 }
 FLAG: Schema = {"type": "boolean"}
-#: Options and tags of Keystone that are not served: it may be said that there are none.
-NO_OPTIONS: Schema = {"type": "object", "maxProperties": 0}
-NO_TAGS: Schema = {"type": "array", "maxItems": 0}
+#: The option of what is not to be changed or deleted by mistake; None takes it away.
+IMMUTABLE: Schema = {
+    "type": "object",
+    "properties": {"immutable": {"type": ["boolean", "null"]}},
+    "additionalProperties": False,
+}
+TAG: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^,/]*\Z"}
+TAGS: Schema = {"type": "array", "items": TAG, "maxItems": MOST_TAGS, "uniqueItems": True}
 OR_NULL = {"anyOf": [ID, NONE]}
 
 
-def shape(name: str, properties: Mapping[str, Schema], *required: str) -> Schema:
-    """A body with one thing that has these properties and no others."""
+def shape(
+    name: str, properties: Mapping[str, Schema], *required: str, more: bool = False
+) -> Schema:
+    """A body with one thing that has these properties and no others unless `more`."""
     return one(
         name,
         {
             "type": "object",
             "properties": properties,
             "required": list(required),
-            "additionalProperties": False,
+            "additionalProperties": more,
         },
     )
 
@@ -45,21 +63,54 @@ def member(request: Request, fields: Iterable[Field], collection: str, one: Any)
     return {**render(fields, one), "links": {"self": url(request, collection, one.id)}}
 
 
-def listing(request: Request, name: str, members: Iterable[Any]) -> dict[str, Any]:
-    """A list as a whole: Keystone knows no pages."""
-    links = {"next": None, "self": url(request, request.path_info[4:]), "previous": None}
-    return {name: list(members), "links": links}
+def listing(
+    request: Request, name: str, members: Iterable[Any], *, more: bool = False
+) -> dict[str, Any]:
+    """A list, and with `more` where the next page of it is."""
+    found, here = list(members), url(request, request.path_info[4:])
+    links = {"next": None, "self": here, "previous": None}
+    if not more:
+        return {name: found, "links": links}
+    query = {**request.GET, **({"marker": found[-1]["id"]} if found else {})}
+    links["next"] = f"{here}?{urlencode(query)}"
+    return {name: found, "links": links, "truncated": True}
+
+
+def wanted(request: Request, *filters: str) -> Wanted:
+    """What the query asks of a list that can be filtered so; the rest of it is ignored.
+
+    Raises Invalid for a limit that is no number.
+    """
+    found = {
+        name: value
+        for name, value in request.GET.items()
+        if name.partition("__")[0] in filters and name.partition("__")[2] in WAYS
+    }
+    limit = request.GET.get("limit")
+    if limit and not (limit.isdecimal() and len(limit) < 10):
+        raise Invalid("Invalid input for field/attribute limit. It is not a number.")
+    return Wanted(found, int(limit or 0) or None, request.GET.get("marker") or None)
 
 
 def flag(request: Request, name: str) -> bool | None:
     """A yes or no of the query, where the bare name is a yes; None when it is not there."""
     said = request.GET.get(name)
-    return None if said is None else said.lower() not in ("0", "false")
+    return None if said is None else is_yes(said)
+
+
+def asked(request: Request, name: str) -> bool:
+    """Whether the query says yes to that."""
+    return bool(flag(request, name))
 
 
 def texts(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Those of the names that the body has."""
     return {name: body[name] for name in names if name in body}
+
+
+def moment(time: dt.datetime) -> str:
+    """A time in UTC as Keystone writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class At:
@@ -84,8 +135,9 @@ class At:
         value = self.value.get(name)
         return None if value is None else At(value, self._below(name))
 
-    def text(self) -> str:
-        if not isinstance(self.value, str) or len(self.value) > 4096 or "\0" in self.value:
+    def text(self, longest: int = 4096) -> str:
+        """Raises Invalid for what is no string, or one longer than that, or with NUL in it."""
+        if not isinstance(self.value, str) or len(self.value) > longest or "\0" in self.value:
             raise Invalid(f"Invalid input for field/attribute {self.path}. It is no proper string.")
         return self.value
 

@@ -11,6 +11,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 
+def generated() -> str:
+    """A password for somebody who did not choose one."""
+    return secrets.token_urlsafe(12)
+
+
 class Passwords:
     """`memory_kib` and `rounds` are what one check costs; a check is meant to be dear."""
 

@@ -25,6 +25,7 @@ MICROSECOND = dt.timedelta(microseconds=1)
 class Token:
     """`audit_ids` name the token and the first of its line, without being able to use them.
 
+    `user_id` is who has shown who he is: by a trust he may act for somebody else.
     `valid_after` is the user's `tokens_valid_after` as it was when he showed his
     password.  That it is still the same shows that the password is; comparing
     times instead would leave a gap while the password is being changed.
@@ -38,6 +39,13 @@ class Token:
     expires_at: dt.datetime
     audit_ids: tuple[str, ...]
     valid_after: dt.datetime | None
+    application_credential_id: str | None = None
+    trust_id: str | None = None
+
+    @property
+    def is_delegated(self) -> bool:
+        """Whether it is for a part of what the user may, or of what another may."""
+        return self.application_credential_id is not None or self.trust_id is not None
 
     @property
     def audit_id(self) -> str:
@@ -58,6 +66,8 @@ def seal(fernet: MultiFernet, token: Token) -> str:
         "e": _microseconds(token.expires_at),
         "a": token.audit_ids,
         "v": token.valid_after and _microseconds(token.valid_after),
+        "c": token.application_credential_id,
+        "t": token.trust_id,
     }
     sealed = fernet.encrypt_at_time(orjson.dumps(payload), int(token.issued_at.timestamp()))
     return sealed.decode().rstrip("=")
@@ -82,6 +92,9 @@ def unseal(fernet: MultiFernet, text: str) -> Token:
             expires_at=_time(payload["e"]),
             audit_ids=tuple(payload["a"]),
             valid_after=None if payload["v"] is None else _time(payload["v"]),
+            # Tokens of the first release know of neither.
+            application_credential_id=payload.get("c"),
+            trust_id=payload.get("t"),
         )
     except (InvalidToken, ValueError, KeyError, TypeError):
         # The last three: written with our keys, but by another release.
