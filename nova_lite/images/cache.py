@@ -1,8 +1,9 @@
 """The images a compute host has fetched, each once, and only whole and checked ones.
 
 A file under its final name is complete, has the declared checksum and is safe
-to hand to QEMU.  Until then its bytes are in a hidden file beside it, which is
-at the same time the lock: whoever holds it downloads, the others wait.
+to hand to QEMU, as qcow2 if that is what it came as and else as plain bytes.
+Until then its bytes are in a hidden file beside it, which is at the same time
+the lock: whoever holds it downloads, the others wait.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import requests
 
 from nova_lite.domain.errors import HypervisorError, ImageUnacceptable
 from nova_lite.domain.specs import ImageSource
-from nova_lite.images.inspection import MAX_VIRTUAL_SIZE, inspected
+from nova_lite.images.convert import CONVERTED, to_raw
+from nova_lite.images.inspection import MAX_VIRTUAL_SIZE, Inspection
 
 LOG = logging.getLogger(__name__)
 
@@ -75,6 +77,11 @@ class ImageCache:
         self._fetch = fetch
         self._max_virtual_size = max_virtual_size
 
+    @property
+    def directory(self) -> Path:
+        """Where all images lie."""
+        return self._base_dir
+
     def path(self, image: ImageSource) -> Path:
         """Where the image lies, after fetching it if need be.
 
@@ -90,38 +97,60 @@ class ImageCache:
                 with open(part, "ab") as stream:
                     fcntl.flock(stream, fcntl.LOCK_EX)
                     # Whoever held it before us has renamed or deleted it: look again.
-                    if _is_open_file(part, stream):
-                        self._download(image, stream, part)
-                        os.replace(part, file)
+                    if not _is_open_file(part, stream):
+                        continue
+                    if _is_whole(file, image):
+                        part.unlink()  # it was finished between our look and our lock
+                    else:
+                        self._fetch_into(file, image, stream, part)
         except OSError as error:
             raise HypervisorError(
                 f"Image {image.id} could not be kept: {error.strerror or error}"
             ) from None
         return file
 
-    def _download(self, image: ImageSource, stream: BinaryIO, part: Path) -> None:
-        LOG.info("fetching image %s, %d bytes", image.id, image.size)
-        stream.truncate(0)  # what a killed worker left there
+    def _fetch_into(self, file: Path, image: ImageSource, stream: BinaryIO, part: Path) -> None:
+        raw = part.with_suffix(".raw")
         try:
-            for chunk in self._checked(image):
-                stream.write(chunk)
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
-            # From now on its size is proof enough that it is whole, so it has
-            # to be on disk before it has its name.
-            os.fsync(stream.fileno())
+            virtual_size = self._download(image, stream)
+            if image.disk_format in CONVERTED:
+                LOG.info("converting image %s from %s", image.id, image.disk_format)
+                raw.unlink(missing_ok=True)  # what a killed worker left there
+                to_raw(part, image.disk_format, raw, virtual_size)
+                _keep(raw, file)
+                part.unlink()
+            else:
+                _keep(part, file)
         except BaseException as error:
+            raw.unlink(missing_ok=True)
             part.unlink()
             if isinstance(error, (ImageUnacceptable, HypervisorError)):
                 raise type(error)(f"Image {image.id}: {error}") from None
             raise
 
-    def _checked(self, image: ImageSource) -> Iterator[bytes]:
-        chunks = _verified(self._fetch(image.url), size=image.size, sha512=image.sha512)
-        return inspected(chunks, image.disk_format, max_virtual_size=self._max_virtual_size)
+    def _download(self, image: ImageSource, stream: BinaryIO) -> int:
+        """Fetch into `stream`, looking at it on the way; the size of its disk in bytes."""
+        LOG.info("fetching image %s, %d bytes", image.id, image.size)
+        stream.truncate(0)  # what a killed worker left there
+        inspection = Inspection(image.disk_format, max_virtual_size=self._max_virtual_size)
+        chunks = verified(self._fetch(image.url), size=image.size, sha512=image.sha512)
+        for chunk in inspection.of(chunks):
+            stream.write(chunk)
+        stream.flush()
+        return inspection.virtual_size
 
 
-def _verified(chunks: Iterable[bytes], *, size: int, sha512: str) -> Iterator[bytes]:
+def _keep(part: Path, file: Path) -> None:
+    """Give what is whole its name."""
+    with part.open("rb") as stream:
+        os.fchmod(stream.fileno(), 0o644)
+        # From now on its size is proof enough that it is whole, so it has to be
+        # on disk before it has its name.
+        os.fsync(stream.fileno())
+    os.replace(part, file)
+
+
+def verified(chunks: Iterable[bytes], *, size: int, sha512: str) -> Iterator[bytes]:
     """Pass `chunks` on; ImageUnacceptable as soon as they are too many, or at the end wrong."""
     received, checksum = 0, hashlib.sha512()
     for chunk in chunks:
@@ -141,7 +170,8 @@ def _is_whole(file: Path, image: ImageSource) -> bool:
         found = file.lstat()
     except FileNotFoundError:
         return False
-    if found.st_size != image.size:
+    # How large a converted one is, only its header knew.
+    if image.disk_format not in CONVERTED and found.st_size != image.size:
         LOG.warning(
             "cached image %s has %d bytes instead of %d: fetching it again",
             image.id,

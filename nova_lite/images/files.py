@@ -1,4 +1,4 @@
-"""The image store of one site: a directory with one file per image, named by its id.
+"""An image store: a directory with one file per image, named by its id.
 
 A file under its id is whole, inspected and on disk.  Before that its bytes are
 under the same name in `incoming/`, which is at the same time the lock: whoever
@@ -13,32 +13,19 @@ import fcntl
 import hashlib
 import logging
 import os
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 from uuid import UUID
 
 from nova_lite.domain.errors import Conflict, ImageUnacceptable, NotFound, TooLarge
-from nova_lite.images.inspection import HEAD, MAX_VIRTUAL_SIZE, inspected, is_descriptor
+from nova_lite.images.inspection import MAX_VIRTUAL_SIZE, Inspection
 
 LOG = logging.getLogger(__name__)
 
-#: Per disk format we keep, what its bytes are to QEMU.  Kernels, ramdisks and
-#: machine images of EC2 are plain bytes, and so is a CD.
-INSPECTED_AS = {
-    "raw": "raw",
-    "qcow2": "qcow2",
-    "iso": "raw",
-    "aki": "raw",
-    "ari": "raw",
-    "ami": "raw",
-}
-
-CD_SIGNATURE = slice(0x8001, 0x8006)  # ECMA-119 and ECMA-167, section 2/9.1
-QCOW2_SIZE = 24  # "size" and "crypt_method" of QEMU's docs/interop/qcow2.txt
+CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -47,7 +34,7 @@ class Stored:
     """What was found out about an image while its bytes went by."""
 
     size: int  # bytes
-    virtual_size: int  # bytes; what a guest would see as its disk
+    virtual_size: int | None  # bytes; what a guest would see as its disk, if that is known
     md5: str
     sha512: str
 
@@ -55,36 +42,55 @@ class Stored:
 class Part:
     """An image on its way into the store; nobody else writes it."""
 
-    def __init__(self, stream: BinaryIO, path: Path, file: Path, max_virtual_size: int) -> None:
+    def __init__(
+        self, stream: BinaryIO, path: Path, file: Path, max_virtual_size: int, must_match: bool
+    ) -> None:
         self._stream, self._path, self._file = stream, path, file
-        self._max_virtual_size = max_virtual_size
+        self._max_virtual_size, self._must_match = max_virtual_size, must_match
         self.kept = False
 
-    def fill(self, chunks: Iterable[bytes], disk_format: str) -> Stored:
+    def fill(self, chunks: Iterable[bytes], disk_format: str | None) -> Stored:
         """Write `chunks` to disk, and look at them on the way.
 
+        Without a `disk_format` they are not looked at: for what is only put by.
         Raises ImageUnacceptable when they are not a safe `disk_format`,
         NotFound when the image is removed meanwhile, TooLarge when the disk is
         full.
         """
-        if disk_format not in INSPECTED_AS:
-            raise ImageUnacceptable(
-                f"Disk format {disk_format!r} is not served; use one of {', '.join(INSPECTED_AS)}"
-            )
+        inspection = None
+        if disk_format is not None:
+            inspection = Inspection(disk_format, max_virtual_size=self._max_virtual_size)
+            chunks = self._inspected(inspection, chunks)
         size, md5, sha512 = 0, hashlib.md5(usedforsecurity=False), hashlib.sha512()
+        self._stream.seek(0)
         self._stream.truncate(0)  # what a process that died left there
-        safe = inspected(chunks, INSPECTED_AS[disk_format], max_virtual_size=self._max_virtual_size)
-        for chunk in safe:
+        for chunk in chunks:
             if os.fstat(self._stream.fileno()).st_nlink == 0:
                 raise NotFound("The image was deleted while its data was being uploaded.")
             self._write(chunk)
             size += len(chunk)
             md5.update(chunk)
             sha512.update(chunk)
-        virtual_size = _virtual_size(self._stream, disk_format, size)
+        # An inspection that did not get to its end says zero bytes.
+        virtual_size = inspection.virtual_size or None if inspection else size
         os.fchmod(self._stream.fileno(), 0o640)
         os.fsync(self._stream.fileno())
         return Stored(size, virtual_size, md5.hexdigest(), sha512.hexdigest())
+
+    def _inspected(self, inspection: Inspection, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            yield from inspection.of(chunks)
+        except ImageUnacceptable as error:
+            if self._must_match:
+                raise
+            LOG.warning("image %s is kept as it is: %s", self._file.name, error)
+
+    def read(self) -> Iterator[bytes]:
+        """What was filled in, from its beginning."""
+        place = 0
+        while chunk := os.pread(self._stream.fileno(), CHUNK, place):
+            place += len(chunk)
+            yield chunk
 
     def _write(self, chunk: bytes) -> None:
         left = memoryview(chunk)
@@ -109,12 +115,24 @@ class Part:
 
 
 class FileStore:
-    """Images in `directory`.  All API processes of a site share one, if need be over NFS."""
+    """Images in `directory`.  All API processes of a site share one, if need be over NFS.
 
-    def __init__(self, directory: Path, *, max_virtual_size: int = MAX_VIRTUAL_SIZE) -> None:
+    Unless they `must_match`, also images that are not what they are declared to
+    be are kept; whoever uses one has to look for himself.
+    """
+
+    type = "file"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_virtual_size: int = MAX_VIRTUAL_SIZE,
+        must_match: bool = True,
+    ) -> None:
         self._directory = directory.absolute()
         self._incoming = self._directory / "incoming"
-        self._max_virtual_size = max_virtual_size
+        self._max_virtual_size, self._must_match = max_virtual_size, must_match
 
     @contextmanager
     def incoming(self, id: UUID) -> Iterator[Part]:
@@ -126,7 +144,8 @@ class FileStore:
         self._incoming.mkdir(mode=0o700, exist_ok=True)
         path = self._incoming / str(id)
         with _locked(path) as stream:
-            part = Part(stream, path, self._directory / str(id), self._max_virtual_size)
+            file = self._directory / str(id)
+            part = Part(stream, path, file, self._max_virtual_size, self._must_match)
             try:
                 yield part
             finally:
@@ -145,6 +164,11 @@ class FileStore:
         for directory in (self._directory, self._incoming):
             (directory / str(id)).unlink(missing_ok=True)
 
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What an administrator may know of it."""
+        return {"data_dir": str(self._directory), "chunk_size": CHUNK, "thin_provisioning": False}
+
     def ids(self) -> set[UUID]:
         """The images whose bytes are here, whole."""
         return _named_by_id(self._directory)
@@ -157,6 +181,33 @@ class FileStore:
                     LOG.warning("removing what an upload of image %s left behind", id)
             except Conflict:
                 continue  # not dead at all
+
+
+class Locks:
+    """One per image, for whoever changes where its bytes are; whoever dies lets go."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.absolute()
+
+    @contextmanager
+    def hold(self, id: UUID) -> Iterator[None]:
+        """Raises Conflict while somebody else holds it."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._directory / str(id)
+        with _locked(path):
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def clean(self) -> None:
+        """Remove what the dead left."""
+        for id in _named_by_id(self._directory):
+            try:
+                with self.hold(id):
+                    pass
+            except Conflict:
+                continue  # alive
 
 
 @contextmanager
@@ -190,16 +241,3 @@ def _named_by_id(directory: Path) -> set[UUID]:
         except ValueError:
             continue  # not ours: we name by id
     return found
-
-
-def _virtual_size(stream: BinaryIO, disk_format: str, size: int) -> int:
-    """The disk a guest would see, in bytes; and what the inspector lets pass, but we do not."""
-    head = os.pread(stream.fileno(), HEAD, 0)
-    if is_descriptor(head):
-        raise ImageUnacceptable(f"The image is declared {disk_format} but looks like vmdk")
-    if disk_format == "iso" and head[CD_SIGNATURE] not in (b"CD001", b"NSR02", b"NSR03"):
-        raise ImageUnacceptable("The image is declared iso but does not look like it")
-    if disk_format != "qcow2":
-        return size
-    (virtual_size,) = struct.unpack_from(">Q", head, QCOW2_SIZE)
-    return int(virtual_size)

@@ -7,59 +7,113 @@ declared, and whatever may refer to other files is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, cast
 
 from oslo_utils.imageutils import format_inspector
 
 from nova_lite.domain.errors import ImageUnacceptable
 
-#: Per declared format, what the inspector may call it.  A raw image is bytes
-#: of any kind except those that QEMU would take for a container, so a
-#: partition table or an ISO file system in one is no contradiction.
+Inspector = format_inspector.FileInspector
+
+#: What is only bytes to QEMU.
+PLAIN = frozenset({"raw", "gpt", "iso"})
+
+#: A partition table is just what a disk may hold.  A CD is to be declared as one,
+#: as Glance and Nova insist.
+DISK = frozenset({"raw", "gpt"})
+
+#: Per declared format, what the inspector may call it.
 DETECTABLE: dict[str, frozenset[str]] = {
+    "raw": DISK,
+    "iso": frozenset({"gpt", "iso"}),  # a CD that can be put on a stick has a partition table, too
+    "aki": DISK,  # kernels, ramdisks and machine images of EC2
+    "ari": DISK,
+    "ami": DISK,
     "qcow2": frozenset({"qcow2"}),
-    "raw": frozenset({"raw", "gpt", "iso"}),
+    "vmdk": frozenset({"vmdk"}),
+    "vdi": frozenset({"vdi"}),
+    "vhd": frozenset({"vhd"}),
+    "vhdx": frozenset({"vhdx"}),
+    "ova": frozenset({"raw"}),  # not a disk, but an archive with some in it
 }
 
 HEAD = 64 << 10  # bytes; the headers we look at lie within
-QCOW2_ENCRYPTION = 32  # offset of crypt_method, a big-endian 32-bit number (qcow2 specification)
 
 #: Nobody's disk is larger, and a header can claim anything.
 MAX_VIRTUAL_SIZE = 16 << 40
 
 
-def inspected(
-    chunks: Iterable[bytes], declared: str, *, max_virtual_size: int = MAX_VIRTUAL_SIZE
-) -> Iterator[bytes]:
-    """Pass `chunks` on, and raise ImageUnacceptable at their end if they are not a safe `declared`.
+class Inspection:
+    """A look at one image that is declared to be `declared`.
 
-    The bytes are not to be used before the iterator is exhausted.
+    Raises ImageUnacceptable when that is not a format we know.
     """
-    if declared not in DETECTABLE:
-        raise ImageUnacceptable(
-            f"Disk format {declared!r} is not served; use {' or '.join(sorted(DETECTABLE))}"
-        )
-    # Not told what to expect: it then looks for every format it knows, and a
-    # file that is two things at once shows as such.
-    head = bytearray()
-    stream = format_inspector.InspectWrapper(cast(IO[bytes], iter(chunks)))
-    for chunk in stream:
-        head += chunk[: HEAD - len(head)]
-        yield chunk
-    if is_descriptor(bytes(head)):
-        raise ImageUnacceptable(f"The image is declared {declared} but looks like vmdk")
-    formats = stream.formats
-    assert formats, "after the end of the stream there is at least raw"
-    detected = {str(found): found for found in formats}
-    if not detected.keys() <= DETECTABLE[declared]:
-        raise ImageUnacceptable(
-            f"The image is declared {declared} but looks like {' and '.join(sorted(detected))}"
-        )
-    if declared == "qcow2":
-        _check_qcow2(detected["qcow2"], max_virtual_size)
-        if any(head[QCOW2_ENCRYPTION : QCOW2_ENCRYPTION + 4]):
-            raise ImageUnacceptable("The image is encrypted, and could be opened by nobody here")
+
+    def __init__(self, declared: str, *, max_virtual_size: int = MAX_VIRTUAL_SIZE) -> None:
+        if declared not in DETECTABLE:
+            raise ImageUnacceptable(
+                f"Disk format {declared!r} is not served; use one of {', '.join(DETECTABLE)}"
+            )
+        self._declared = declared
+        self._max_virtual_size = max_virtual_size
+        self.virtual_size = 0
+        """The disk a guest would see, in bytes; known at the end."""
+
+    def of(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass `chunks` on, and raise ImageUnacceptable at their end if they are not what they
+        are declared to be, or not safe.
+
+        The bytes are not to be used before the iterator is exhausted.
+        """
+        # Not told what to expect: it then looks for every format it knows, and a
+        # file that is two things at once shows as such.
+        size, head = 0, bytearray()
+        stream = format_inspector.InspectWrapper(cast(IO[bytes], iter(chunks)))
+        for chunk in stream:
+            size += len(chunk)
+            head += chunk[: HEAD - len(head)]
+            yield chunk
+        found = self._detected(stream, bytes(head))
+        if found is None:
+            self.virtual_size = size
+        else:
+            self._check(found, bytes(head))
+
+    def _detected(self, stream: format_inspector.InspectWrapper, head: bytes) -> Inspector | None:
+        """The inspector of a format that has a structure; None for plain bytes."""
+        formats = stream.formats
+        assert formats, "after the end of the stream there is at least raw"
+        detected = {str(found): found for found in formats}
+        if is_descriptor(head):
+            detected = {"a vmdk descriptor": formats[0]}
+        allowed = DETECTABLE[self._declared]
+        is_lacking = self._declared in SIGNED and not SIGNED[self._declared](head)
+        if is_lacking or not detected.keys() <= allowed:
+            raise ImageUnacceptable(
+                f"The image is declared {self._declared} but looks like "
+                + " and ".join(sorted(detected))
+            )
+        return None if allowed <= PLAIN else detected[self._declared]
+
+    def _check(self, found: Inspector, head: bytes) -> None:
+        try:
+            found.safety_check()
+            virtual_size = found.virtual_size
+        except format_inspector.SafetyCheckFailed as failed:
+            raise _unsafe(", ".join(sorted(failed.failures))) from None
+        except (format_inspector.ImageFormatError, struct.error, KeyError):
+            raise _unsafe("it is damaged") from None
+        for reason, is_so in REFUSED.get(self._declared, {}).items():
+            if is_so(head):
+                raise _unsafe(reason)
+        if not 0 < virtual_size <= self._max_virtual_size:
+            raise ImageUnacceptable(
+                f"The image claims a disk of {virtual_size} bytes; "
+                f"at most {self._max_virtual_size} are allowed"
+            )
+        self.virtual_size = virtual_size
 
 
 def is_descriptor(head: bytes) -> bool:
@@ -73,15 +127,31 @@ def is_descriptor(head: bytes) -> bool:
     return first.startswith(b"version=")
 
 
-def _check_qcow2(image: format_inspector.FileInspector, max_virtual_size: int) -> None:
-    try:
-        image.safety_check()
-    except format_inspector.SafetyCheckFailed as failed:
-        raise ImageUnacceptable(
-            f"The image is not safe to use: {', '.join(sorted(failed.failures))}"
-        ) from None
-    if not 0 < image.virtual_size <= max_virtual_size:
-        raise ImageUnacceptable(
-            f"The image claims a disk of {image.virtual_size} bytes; "
-            f"at most {max_virtual_size} are allowed"
-        )
+def _unsafe(why: str) -> ImageUnacceptable:
+    return ImageUnacceptable(f"The image is not safe to use: {why}")
+
+
+def _number(format: str, offset: int, head: bytes) -> int:
+    return int(struct.unpack_from(format, head, offset)[0])
+
+
+#: How to know what is plain bytes to the inspector, but not to us.
+SIGNED: dict[str, Callable[[bytes], bool]] = {
+    # ECMA-119 and ECMA-167, section 2/9.1
+    "iso": lambda head: head[0x8001:0x8006] in (b"CD001", b"NSR02", b"NSR03"),
+    "ova": lambda head: head[257:262] == b"ustar",  # POSIX.1-1988, "magic"
+}
+
+#: What the inspector does not look at.  Where a header has a place for another
+#: file, QEMU may open that; what it would refuse today, it need not tomorrow.
+REFUSED: dict[str, dict[str, Callable[[bytes], bool]]] = {
+    # crypt_method (qcow2 specification)
+    "qcow2": {"it is encrypted": lambda head: _number(">I", 32, head) != 0},
+    # QEMU looks for the parent's name in 20 sectors, however long the
+    # descriptor says it is; and whatever the parent's id.
+    "vmdk": {"it has a parent": lambda head: b"parentfilenamehint" in head.lower()},
+    # 1 is dynamic, 2 is static; others are differences to another file
+    "vdi": {"it is not a whole disk": lambda head: _number("<I", 0x4C, head) not in (1, 2)},
+    # 3 is dynamic, 4 is a difference to another file
+    "vhd": {"it is not a whole disk": lambda head: _number(">I", 60, head) != 3},
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,13 +17,23 @@ from nova_lite.api.image.app import factory
 from nova_lite.api.image.patches import MEDIA_TYPE
 from nova_lite.api.middleware import request_id_filter
 from nova_lite.api.policy import Policy
+from nova_lite.cmd.image_services import ImageServices
 from nova_lite.context import RequestContext
 from nova_lite.db.base import Base
 from nova_lite.db.engine import Database
-from nova_lite.images.files import FileStore
-from nova_lite.services.images import Images, ImageSettings
+from nova_lite.images.files import FileStore, Locks
+from nova_lite.images.web import Web, WebRules
+from nova_lite.services.image.data import ImageData
+from nova_lite.services.image.images import Images, ImageSettings
+from nova_lite.services.image.imports import ImageImports, ImportSettings
+from nova_lite.services.image.members import ImageMembers
+from nova_lite.services.image.metadefs import Metadefs
+from nova_lite.services.image.quotas import ImageQuotas, LimitOf
+from nova_lite.services.image.stores import Stores
+from nova_lite.services.image.tasks import METHODS, ImageTasks
 
 KEY = b"signing"
+SIZE_CAP = 20 << 20
 MEMBER = frozenset({"member", "reader"})
 ALICE = RequestContext("req-a", "alice", project_id="red", roles=MEMBER)
 BOB = RequestContext("req-b", "bob", project_id="blue", roles=MEMBER)
@@ -32,19 +42,53 @@ ADMIN = RequestContext("req-c", "root", project_id="admin", roles=MEMBER | {"adm
 RAW = {"name": "raw", "disk_format": "raw", "container_format": "bare"}
 
 
+def image_services(
+    database: Database,
+    stores: Stores,
+    now: Callable[[], dt.datetime],
+    limit_of: LimitOf,
+    web: WebRules | None = None,
+) -> ImageServices:
+    quotas, fetcher = ImageQuotas(database, limit_of), Web(web or WebRules())
+    images = Images(database, stores, quotas, ImageSettings(max_limit=100), now)
+    settings = ImportSettings(size_cap=SIZE_CAP, region="here", extra_properties=("hw_", "os_d"))
+    imports = ImageImports(database, stores, fetcher, settings, now)
+    return ImageServices(
+        images=images,
+        image_data=ImageData(database, stores, quotas, KEY, SIZE_CAP, now),
+        image_members=ImageMembers(database, now, most=5),
+        image_quotas=quotas,
+        image_tasks=ImageTasks(database, images, quotas, fetcher, list(METHODS), imports.wake, now),
+        image_imports=imports,
+    )
+
+
 class ImageSite:
-    def __init__(self, directory: Path, database: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        database: str | None = None,
+        web: WebRules | None = None,
+        *,
+        must_match: bool = True,
+    ) -> None:
         self.directory = directory / "images"
         self.time = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
         self.database = Database(database or f"sqlite:///{directory}/db")
         Base.metadata.create_all(self.database.engine)
-        self.images = Images(
-            self.database,
-            FileStore(self.directory),
-            KEY,
-            ImageSettings(size_cap=20 << 20, max_limit=100),
-            self.now,
+        self.limits: dict[str, int] = {}  # by resource; for all projects
+        staging = directory / "staging"
+        stores = {"file": self.directory, "reserve": directory / "reserve"}
+        self.stores = Stores(
+            {name: FileStore(path, must_match=must_match) for name, path in stores.items()},
+            FileStore(staging),
+            Locks(staging / "locks"),
         )
+        self.services = image_services(
+            self.database, self.stores, self.now, lambda _s, _p, name: self.limits.get(name), web
+        )
+        self.images, self.data = self.services.images, self.services.image_data
+        self.metadefs = Metadefs(self.database, self.now, max_limit=100)
         self.policy = Policy()
         self.application = request_id_filter({})(factory({}))
 
@@ -68,7 +112,9 @@ class ImageSite:
         request = webob.Request.blank(path, method=method)
         # As PasteDeploy's composite leaves it.
         request.script_name = "/image"
-        request.environ["nova_lite.services"] = SimpleNamespace(images=self.images)
+        request.environ["nova_lite.services"] = SimpleNamespace(
+            **vars(self.services), metadefs=self.metadefs
+        )
         request.environ["nova_lite.policy"] = self.policy
         if by is not None:
             request.environ["nova_lite.context"] = by

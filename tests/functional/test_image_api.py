@@ -9,15 +9,25 @@ import logging
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import jsonschema
 import pytest
 
-from nova_lite.api.image.patches import MEDIA_TYPE
-from nova_lite.services.images import signed_path
-from tests.functional.image_site import ADMIN, ALICE, BOB, KEY, RAW, READER, ImageSite
+from nova_lite.api.image.patches import MEDIA_TYPE, OLD_MEDIA_TYPE
+from nova_lite.services.image.data import signed_path, signed_upload_path
+from tests.functional.image_site import (
+    ADMIN,
+    ALICE,
+    BOB,
+    KEY,
+    RAW,
+    READER,
+    ImageSite,
+    qemu_image,
+)
 
 GLANCE_KEYS = {
     "id", "name", "status", "visibility", "protected", "checksum", "os_hash_algo",
@@ -48,16 +58,11 @@ def message(site: ImageSite, method: str, path: str, body: Any = None, **how: An
 
 @pytest.mark.parametrize(("path", "status"), [("/", 300), ("", 300), ("/versions", 200)])
 def test_the_versions_are_told_to_everybody(site: ImageSite, path: str, status: int) -> None:
-    document = site.json("GET", path, by=None, status=status)
-    assert document == {
-        "versions": [
-            {
-                "id": "v2.5",
-                "status": "CURRENT",
-                "links": [{"rel": "self", "href": "http://localhost/image/v2/"}],
-            }
-        ]
-    }
+    versions = site.json("GET", path, by=None, status=status)["versions"]
+    link = {"rel": "self", "href": "http://localhost/image/v2/"}
+    assert versions[0] == {"id": "v2.15", "status": "CURRENT", "links": [link]}
+    assert [version["id"] for version in versions[1:]] == [f"v2.{n}" for n in range(13, -1, -1)]
+    assert {version["status"] for version in versions[1:]} == {"SUPPORTED"}
     outside = {"nova_lite.public_endpoint": "https://cloud.example/"}
     document = site.json("GET", path, by=None, status=status, environ=outside)
     link = document["versions"][0]["links"][0]["href"]
@@ -92,6 +97,8 @@ def test_what_is_not_there_is_said_in_json(site: ImageSite) -> None:
         for id in (uuid4(), "no-uuid"):
             message(site, method, f"/v2/images/{id}{path}", status=404)
     message(site, "PUT", "/v2/images", status=405)
+    for method in ("GET", "DELETE"):
+        message(site, method, "/v2/images/", status=404)
 
 
 def test_without_a_token_there_is_nothing(site: ImageSite) -> None:
@@ -156,8 +163,8 @@ def test_a_client_may_choose_the_id(site: ImageSite) -> None:
         ({"name": 1}, "name"),
         ({"name": "x" * 256}, "name"),
         ({"name": "a\x00b"}, "name"),
-        ({"disk_format": "vmdk"}, "disk_format"),
-        ({"container_format": "ova"}, "container_format"),
+        ({"disk_format": "floppy"}, "disk_format"),
+        ({"container_format": "tin"}, "container_format"),
         ({"visibility": "secret"}, "visibility"),
         ({"min_disk": -1}, "min_disk"),
         ({"min_ram": 2**31}, "min_ram"),
@@ -259,6 +266,12 @@ def test_a_list_is_filtered_as_glance_does(site: ImageSite) -> None:
         ("os=bsd", set()),
         ("never%20heard=x", set()),
         ("os_hidden=true", {"hidden"}),
+        ("created_at=gte:2030-01-01T00:00:00Z", {"a", "b,c", "in:x"}),
+        ("created_at=gt:2030-01-01T00:00:00Z", set()),
+        ("created_at=2030-01-01T00:00:00", {"a", "b,c", "in:x"}),
+        ("created_at=neq:2030-01-01T00:00:00Z", set()),
+        ("updated_at=lte:2030-01-01T01:00:00%2B01:00", {"a", "b,c", "in:x"}),
+        ("updated_at=lt:2030-01-01&created_at=gt:2029-01-01", set()),
         ("member_status=all", {"a", "b,c", "in:x"}),
     ):
         assert set(site.names(query)) == expected, query
@@ -276,6 +289,8 @@ def test_a_list_is_filtered_as_glance_does(site: ImageSite) -> None:
         ("size_max=" + "9" * 30, "size_max"),
         ("min_ram=%C2%B2", "min_ram"),
         ("limit=-1", "limit"),
+        ("created_at=gt:yesterday", "created_at"),
+        ("updated_at=0001-01-01T00:00:00%2B14:00", "updated_at"),
         ("limit=x", "limit"),
         ("marker=x", "marker"),
         (f"marker={UUID(int=1)}", "marker"),
@@ -369,10 +384,9 @@ def test_a_patch_changes_attributes_properties_and_tags(site: ImageSite) -> None
         ({"op": "move", "path": "/name", "from": "/x"}, 400, "1.op"),
         ({"op": "add", "path": "/name"}, 400, 'requires a member named "value"'),
         ({"op": "replace", "path": "/min_ram", "value": "x"}, 400, "min_ram"),
-        ({"op": "replace", "path": "/disk_format", "value": "vmdk"}, 400, "disk_format"),
+        ({"op": "replace", "path": "/disk_format", "value": "floppy"}, 400, "disk_format"),
         ({"op": "add", "path": "/os", "value": 1}, 400, "os"),
         ({"op": "add", "path": "/", "value": "x"}, 400, ""),
-        ({"op": "replace", "path": "/container_format", "value": "ami"}, 400, "Invalid mix"),
     ],
 )
 def test_a_patch_that_will_not_do_changes_nothing(
@@ -384,6 +398,20 @@ def test_a_patch_that_will_not_do_changes_nothing(
     how = {"status": status, "content_type": MEDIA_TYPE}
     assert why in message(site, "PATCH", f"/v2/images/{id}", steps, **how)
     assert site.json("GET", f"/v2/images/{id}") == before
+
+
+def test_the_older_form_of_a_patch_is_understood(site: ImageSite) -> None:
+    id = site.create(old="1")
+    how: dict[str, Any] = {"content_type": OLD_MEDIA_TYPE}
+    steps = ({"replace": "/name", "value": "n"}, {"add": "/os", "value": "x"}, {"remove": "/old"})
+    image = site.patch(id, *steps, **how)
+    assert (image["name"], image["os"], "old" in image) == ("n", "x", False)
+    for wrong in ({"value": "x"}, {"add": "/a", "remove": "/a"}, {"op": "add", "path": "/a"}):
+        site.patch(id, wrong, status=400, **how)
+    assert (
+        "reserved"
+        in site.patch(id, {"add": "/os_glance_x", "value": "y"}, status=403, **how)["message"]
+    )
 
 
 def test_patches_come_as_patches(site: ImageSite) -> None:
@@ -471,7 +499,26 @@ def test_data_of_unknown_length_could_be_half_an_image(site: ImageSite) -> None:
         "CONTENT_LENGTH": "",
     }
     assert "Content-Length" in message(site, "PUT", path, data=b"", environ=environ, status=411)
+    for announced in ("x", "-1", "9" * 30):
+        environ["HTTP_X_OPENSTACK_IMAGE_SIZE"] = announced
+        message(site, "PUT", path, data=b"", environ=environ, status=400)
+    environ["HTTP_X_OPENSTACK_IMAGE_SIZE"] = "8"
+    refused = message(site, "PUT", path, data=b"", environ=environ, status=400)
+    assert "4 bytes came, 8 were announced" in refused
     assert site.files() == []
+    environ |= {"wsgi.input": io.BytesIO(b"whole"), "HTTP_X_OPENSTACK_IMAGE_SIZE": "5"}
+    site.call("PUT", path, data=b"", environ=environ, status=204)
+
+
+def test_nothing_at_all_is_data_where_that_is_what_was_said(site: ImageSite) -> None:
+    """Clients in scripts, which find no terminal, send what is on their standard input."""
+    id = site.active(content=b"")
+    image = site.json("GET", f"/v2/images/{id}")
+    assert (image["status"], image["size"]) == ("active", 0)
+    assert image["checksum"] == hashlib.md5(b"").hexdigest()
+    assert site.call("GET", f"/v2/images/{id}/file", status=200).body == b""
+    path = f"/v2/images/{site.create(disk_format='qcow2')}/file"
+    assert "looks like raw" in message(site, "PUT", path, data=b"", status=400)
 
 
 def test_a_client_that_hangs_up_leaves_nothing(site: ImageSite) -> None:
@@ -505,6 +552,40 @@ def test_a_protected_image_is_kept(site: ImageSite) -> None:
     message(site, "GET", f"/v2/images/{id}/file", status=404)
 
 
+def test_a_part_of_the_data(site: ImageSite) -> None:
+    id = site.active(content=b"0123456789")
+
+    def part(asked: str, status: int = 206) -> Any:
+        return site.call(
+            "GET", f"/v2/images/{id}/file", status=status, environ={"HTTP_RANGE": asked}
+        )
+
+    for asked, body, content_range in (
+        ("bytes=2-4", b"234", "bytes 2-4/10"),
+        ("bytes=7-", b"789", "bytes 7-9/10"),
+        ("bytes=-2", b"89", "bytes 8-9/10"),
+        ("bytes=5-99", b"56789", "bytes 5-9/10"),
+    ):
+        answer = part(asked)
+        assert (answer.body, answer.headers["Content-Range"]) == (body, content_range)
+        assert answer.content_length == len(body)
+    for asked in ("bytes=10-", "bytes=5-2", "bytes=1-2,4-5", "bytes", "seconds=1-2"):
+        assert part(asked, 416).json["code"].startswith("416")
+    queued = site.create()
+    site.call("GET", f"/v2/images/{queued}/file", status=204, environ={"HTTP_RANGE": "bytes=0-"})
+
+
+def test_an_announced_size_has_to_be_right(site: ImageSite) -> None:
+    id = site.create()
+    environ = {"HTTP_X_OPENSTACK_IMAGE_SIZE": "5"}
+    refused = message(
+        site, "PUT", f"/v2/images/{id}/file", data=b"data", environ=environ, status=400
+    )
+    assert "not 5" in refused
+    environ = {"HTTP_X_OPENSTACK_IMAGE_SIZE": "4"}
+    site.call("PUT", f"/v2/images/{id}/file", data=b"data", environ=environ, status=204)
+
+
 # --- signed links --------------------------------------------------------------------------------
 
 
@@ -531,6 +612,99 @@ def test_a_worker_reads_an_image_without_a_token(
             message(site, "GET", wrong, by=by, status=403)
     site.time += dt.timedelta(minutes=2)
     message(site, "GET", path, by=None, status=403)
+
+
+def test_a_worker_uploads_an_image_without_a_token_as_often_as_it_likes(site: ImageSite) -> None:
+    id = UUID(site.create())
+    expires = int(site.time.timestamp()) + 60
+    path = signed_upload_path(KEY, id, expires) + "&disk_format=raw"
+    read = signed_path(KEY, id, expires)
+    for wrong in (read, path.replace(str(id), site.create()), path.replace("&disk", "0&disk")):
+        for by in (None, ADMIN):
+            message(site, "PUT", wrong, data=b"data", by=by, status=403)
+    message(site, "GET", path, by=None, status=403)
+    message(site, "PUT", f"/v2/images/{id}/file", data=b"data", by=None, status=401)
+    for _ in range(2):
+        site.call("PUT", path, data=b"data", by=None, status=204)
+    assert site.json("GET", f"/v2/images/{id}")["status"] == "active"
+    site.call("DELETE", f"/v2/images/{id}", status=204)
+    message(site, "PUT", path, data=b"data", by=None, status=404)
+    site.time += dt.timedelta(minutes=2)
+    message(site, "PUT", path, data=b"data", by=None, status=403)
+
+
+def upload_path(site: ImageSite, id: str) -> str:
+    return signed_upload_path(KEY, UUID(id), int(site.time.timestamp()) + 60)
+
+
+@pytest.mark.parametrize("brought", ["raw", "qcow2"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"disk_format": None, "container_format": None},
+        {"disk_format": "raw", "container_format": None},
+        {"disk_format": "qcow2", "container_format": "bare"},
+        {"disk_format": "vmdk", "container_format": "ova"},
+    ],
+)
+def test_an_image_becomes_what_the_worker_says_it_brings(
+    site: ImageSite, tmp_path: Path, before: dict[str, Any], brought: str
+) -> None:
+    id = site.create(**before)
+    copy = {"raw": bytes(1 << 20), "qcow2": qemu_image(tmp_path, "qcow2")}
+    path = f"{upload_path(site, id)}&disk_format={brought}"
+    other = "raw" if brought == "qcow2" else "qcow2"
+    answer = site.call("PUT", path, data=copy[other], by=None)
+    assert (answer.status_int, "looks like" in answer.text) == (400, True)
+    site.call("PUT", path, data=copy[brought], by=None, status=204)
+    image = site.json("GET", f"/v2/images/{id}")
+    assert (image["disk_format"], image["container_format"]) == (brought, "bare")
+    assert (image["status"], image["virtual_size"]) == ("active", 1 << 20)
+
+
+def test_a_worker_brings_raw_or_qcow2_and_nothing_else(site: ImageSite) -> None:
+    id = site.create(disk_format="vmdk", container_format="ovf")
+    path = upload_path(site, id)
+    for word in ("", "&disk_format=", "&disk_format=vmdk", "&disk_format=RAW", "&disk_format=iso"):
+        told = message(site, "PUT", path + word, data=b"data", by=None, status=400)
+        assert "disk_format has to be one of qcow2, raw" in told
+    image = site.json("GET", f"/v2/images/{id}")
+    assert (image["status"], image["disk_format"]) == ("queued", "vmdk")
+    assert image["container_format"] == "ovf"
+
+
+def test_of_two_copies_that_a_worker_brings_the_first_one_stays(
+    site: ImageSite, tmp_path: Path
+) -> None:
+    """Its guest wrote on; and the disk may even be of another format by then."""
+    id = site.create(disk_format=None, container_format=None)
+    path = upload_path(site, id)
+    site.call("PUT", f"{path}&disk_format=raw", data=b"first", by=None, status=204)
+    first = site.json("GET", f"/v2/images/{id}")
+    for deactivated in (False, True):
+        if deactivated:
+            site.call("POST", f"/v2/images/{id}/actions/deactivate", status=204, by=ADMIN)
+            first = site.json("GET", f"/v2/images/{id}")
+
+        def read(*_: int) -> bytes:
+            raise AssertionError("nobody is to read what is not wanted")
+
+        for disk_format in ("raw", "qcow2"):
+            unread = {"wsgi.input": SimpleNamespace(read=read), "CONTENT_LENGTH": "6"}
+            again = f"{path}&disk_format={disk_format}"
+            how: dict[str, Any] = {"content_type": "application/octet-stream", "environ": unread}
+            site.call("PUT", again, by=None, status=204, **how)
+        assert site.json("GET", f"/v2/images/{id}") == first
+    assert site.call("GET", f"/v2/images/{id}/file", by=ADMIN).body == b"first"
+
+
+def test_a_worker_brings_nothing_to_an_image_that_its_owner_is_filling(site: ImageSite) -> None:
+    id = site.create(disk_format="qcow2")
+    site.call("PUT", f"/v2/images/{id}/stage", data=b"staged", status=204)
+    path = f"{upload_path(site, id)}&disk_format=raw"
+    message(site, "PUT", path, data=b"data", by=None, status=409)
+    image = site.json("GET", f"/v2/images/{id}")
+    assert (image["status"], image["disk_format"]) == ("uploading", "qcow2")
 
 
 def test_a_real_image_goes_in_and_comes_out(site: ImageSite, tmp_path: Path) -> None:

@@ -73,6 +73,6 @@ def test_changes_uploads_and_deletions_work(site: ImageSite) -> None:
     site.call("PUT", f"/v2/images/{refused}/file", data=b"data", status=400)
     assert site.json("GET", f"/v2/images/{refused}")["status"] == "queued"
     site.call("DELETE", f"/v2/images/{id}", status=204)
-    site.images.clean()
+    site.data.clean()
     assert site.names() == ["raw"]
     assert site.files() == []

@@ -32,7 +32,7 @@ def _path(rest: str) -> Callable[[Any], str]:
     return lambda image: f"/v2/images/{image.id}{rest}"
 
 
-def _time(name: str) -> Callable[[Any], str]:
+def time_of(name: str) -> Callable[[Any], str]:
     def value(image: Any) -> str:
         moment: dt.datetime = getattr(image, name)
         return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -45,9 +45,12 @@ def _nullable(kind: str, **more: Any) -> Schema:
 
 
 VISIBILITIES = ["community", "public", "private", "shared"]
-DISK_FORMATS = [None, "ami", "ari", "aki", "raw", "qcow2", "iso"]
-CONTAINER_FORMATS = [None, "ami", "ari", "aki", "bare"]
-STATUSES = ["queued", "saving", "active", "killed", "deleted", "deactivated"]
+DISK_FORMATS = [None, "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso"]
+CONTAINER_FORMATS = [None, "ami", "ari", "aki", "bare", "ovf", "ova"]
+STATUSES = [
+    *("queued", "saving", "uploading", "importing", "active", "deactivated"),
+    *("killed", "pending_delete", "deleted"),
+]
 
 # No NUL, which not every database can keep, and no control characters.
 LINE = r"^[^\x00-\x1f\x7f]*\Z"
@@ -150,13 +153,13 @@ ATTRIBUTES = (
         "created_at",
         {"type": "string"},
         "Date and time of image registration",
-        _time("created_at"),
+        time_of("created_at"),
     ),
     Attribute(
         "updated_at",
         {"type": "string"},
         "Date and time of the last image modification",
-        _time("updated_at"),
+        time_of("updated_at"),
     ),
     Attribute(
         "tags",
@@ -186,9 +189,24 @@ ATTRIBUTES = (
     ),
 )
 
+
+def _joined(name: str) -> Callable[[Any], str | None]:
+    def value(image: Any) -> str | None:
+        words: list[str] | None = getattr(image, name)
+        return None if words is None else ",".join(words)
+
+    return value
+
+
 FIELDS = tuple(Field(a.name, a.value) for a in ATTRIBUTES)
+#: What is shown of an image only when there is something.
+SOMETIMES = (
+    Field("stores", lambda image: ",".join(image.stores or ()) or None),
+    Field("os_glance_importing_to_stores", _joined("importing_to_stores")),
+    Field("os_glance_failed_import", _joined("failed_import")),
+)
 WRITABLE = frozenset(a.name for a in ATTRIBUTES if a.writable)
-READ_ONLY = frozenset(a.name for a in ATTRIBUTES) - WRITABLE | {"direct_url"}
+READ_ONLY = frozenset(a.name for a in ATTRIBUTES) - WRITABLE | {"direct_url", "stores"}
 
 #: Names that mean something to Glance, and so are nobody's property.  Where
 #: the bytes are is not for clients to say: a location could be any file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 from nova_lite.api.image.attributes import PROPERTY_NAME, VISIBILITIES
 from nova_lite.api.schema import Schema, validate
 from nova_lite.domain.errors import Invalid
-from nova_lite.services.images import SORTABLE, Filters
+from nova_lite.services.image.lists import OPERATORS, SORTABLE, Filters
 
 Query = Mapping[str, list[str]]
 
@@ -47,6 +48,21 @@ def _ids(text: str) -> list[UUID]:
     return found
 
 
+def _time(text: str) -> tuple[str, dt.datetime]:
+    """An operator, by default "eq", and a time."""
+    operator, colon, rest = text.partition(":")
+    if not colon or operator not in OPERATORS:
+        operator, rest = "eq", text
+    try:
+        # In a query a plus that is not quoted is a blank.
+        moment = dt.datetime.fromisoformat(rest.replace(" ", "+"))
+    except ValueError:
+        raise ValueError("it has to be a time like gt:2030-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return operator, moment.astimezone(dt.UTC).replace(microsecond=0)
+
+
 def _one_of(*words: str) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         if text not in words:
@@ -77,11 +93,11 @@ OTHERS: dict[str, Callable[[str], list[Any]]] = {
     "size_min": _natural,
     "size_max": _natural,
     "limit": _natural,
-    # Nothing is shared with members yet, so every status has the same images.
     "member_status": _one_of("pending", "accepted", "rejected", "all"),
 }
+TIMES = ("created_at", "updated_at")
 PAGING = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir"})
-KNOWN = EQUAL.keys() | OTHERS.keys() | PAGING | {"tag"}
+KNOWN = EQUAL.keys() | OTHERS.keys() | PAGING | {"tag", *TIMES}
 DIRECTIONS = {"asc": False, "desc": True}
 NAMES: Schema = {"type": "object", "propertyNames": PROPERTY_NAME}
 
@@ -95,6 +111,13 @@ def _read(query: Query, parsers: Mapping[str, Callable[[str], list[Any]]]) -> di
         except (ValueError, csv.Error) as error:
             raise Invalid(f"Invalid value for parameter {name}: {error}.") from None
     return found
+
+
+def _read_time(name: str, text: str) -> tuple[str, dt.datetime]:
+    try:
+        return _time(text)
+    except (ValueError, OverflowError) as error:
+        raise Invalid(f"Invalid value for parameter {name}: {error}.") from None
 
 
 def filters(query: Query) -> Filters:
@@ -111,11 +134,13 @@ def filters(query: Query) -> Filters:
     return Filters(
         ids=given.get("id"),
         equal=_read(query, EQUAL),
+        times=[(name, *_read_time(name, text)) for name in TIMES for text in query.get(name, ())],
         tags=query.get("tag", ()),
         properties=properties,
         size_min=one("size_min"),
         size_max=one("size_max"),
         visibility=one("visibility"),
+        member_status=one("member_status", "accepted"),
         os_hidden=one("os_hidden", False),
     )
 

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import webob
 
-from nova_lite.api.declare import Request, Resource, answer, render
+from nova_lite.api.declare import Request, Resource, answer, json_of, render
 from nova_lite.api.image import filters, patches
-from nova_lite.api.image.asked import UnsupportedMediaType, image_id, require
-from nova_lite.api.image.attributes import CREATE, FIELDS, TAG, WRITABLE, Json
+from nova_lite.api.image.asked import image_id, require
+from nova_lite.api.image.attributes import CREATE, FIELDS, SOMETIMES, TAG, WRITABLE, Json
 from nova_lite.api.schema import thing, validate
-from nova_lite.services.images import NewImage
+from nova_lite.services.image.images import NewImage
 
 IMAGES = Resource("/v2/images")
 
@@ -23,7 +23,12 @@ ONE_TAG = thing(tag=TAG)
 
 
 def shown(image: Any) -> Json:
-    return {**image.properties, **render(FIELDS, image)}
+    sometimes = render(SOMETIMES, image)
+    return {
+        **image.properties,
+        **render(FIELDS, image),
+        **{name: value for name, value in sometimes.items() if value is not None},
+    }
 
 
 def require_visibility(request: Request, visibility: Any) -> None:
@@ -69,10 +74,13 @@ def create(request: Request, body: Json) -> webob.Response:
     properties = {name: value for name, value in body.items() if name not in WRITABLE}
     if "id" in known:
         known["id"] = UUID(known["id"])
-    image = request.services.images.create(
-        request.context, NewImage(**known, properties=properties)
-    )
-    return answer(201, shown(image), Location=f"{request.outside_url}/image/v2/images/{image.id}")
+    services = request.services
+    image = services.images.create(request.context, NewImage(**known, properties=properties))
+    response = answer(201, shown(image))
+    response.headers["Location"] = f"{request.outside_url}/image/v2/images/{image.id}"
+    response.headers["OpenStack-image-import-methods"] = ",".join(services.image_tasks.methods)
+    response.headers["OpenStack-image-store-ids"] = ",".join(services.images.stores.named)
+    return response
 
 
 @IMAGES.on("GET", "/{id}", policy="get_image")
@@ -80,11 +88,10 @@ def show(request: Request, id: str) -> Json:
     return shown(request.services.images.get(request.context, image_id(id)))
 
 
-@IMAGES.on("PATCH", "/{id}", policy="modify_image", body=patches.PATCH)
-def update(request: Request, id: str, body: list[Json]) -> Json:
-    if request.content_type != patches.MEDIA_TYPE:
-        raise UnsupportedMediaType(f"Send the changes as {patches.MEDIA_TYPE}.")
-    changes = patches.changes(body)
+# Its media type says which of two forms the body has.
+@IMAGES.on("PATCH", "/{id}", policy="modify_image")
+def update(request: Request, id: str) -> Json:
+    changes = patches.changes(request.content_type, json_of(request))
     for change in changes:
         if change.name == "visibility":
             require_visibility(request, change.value)

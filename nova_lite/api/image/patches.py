@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from nova_lite.api.image.asked import UnsupportedMediaType
 from nova_lite.api.image.attributes import (
     CREATE,
     READ_ONLY,
@@ -13,21 +15,32 @@ from nova_lite.api.image.attributes import (
 )
 from nova_lite.api.schema import Schema, thing, validate
 from nova_lite.domain.errors import Forbidden, Invalid
-from nova_lite.services.images import Change
+from nova_lite.services.image.images import Change
 
 MEDIA_TYPE = "application/openstack-images-v2.1-json-patch"
+OLD_MEDIA_TYPE = "application/openstack-images-v2.0-json-patch"
 
+OPERATIONS = ("add", "replace", "remove")
+PATH: Schema = {"type": "string", "pattern": r"^/.*\Z", "maxLength": 1024}
+MOST = 512  # steps
 PATCH: Schema = {
     "type": "array",
-    "maxItems": 512,
+    "maxItems": MOST,
     "items": {
         "type": "object",
-        "properties": {
-            "op": {"enum": ["add", "replace", "remove"]},
-            "path": {"type": "string", "pattern": r"^/.*\Z", "maxLength": 1024},
-            "value": {},
-        },
+        "properties": {"op": {"enum": list(OPERATIONS)}, "path": PATH, "value": {}},
         "required": ["op", "path"],
+        "additionalProperties": False,
+    },
+}
+#: The operation is the name of the path: {"add": "/name", "value": "x"}.
+OLD_PATCH: Schema = {
+    "type": "array",
+    "maxItems": MOST,
+    "items": {
+        "type": "object",
+        "properties": {**dict.fromkeys(OPERATIONS, PATH), "value": {}},
+        "oneOf": [{"required": [operation]} for operation in OPERATIONS],
         "additionalProperties": False,
     },
 }
@@ -42,9 +55,25 @@ def refuse_reserved(name: str) -> None:
         raise Forbidden(f"Attribute '{name}' is reserved.")
 
 
-def changes(patch: list[dict[str, Any]]) -> list[Change]:
+def changes(media_type: str, body: Any) -> list[Change]:
     """Raises Invalid for values that will not do, Forbidden for names that may not be set."""
-    return [_change(step) for step in patch]
+    if media_type not in FORMS:
+        raise UnsupportedMediaType(f"Send the changes as {MEDIA_TYPE}.")
+    schema, plain = FORMS[media_type]
+    validate(schema, body)
+    return [_change(plain(step)) for step in body]
+
+
+def _renamed(step: dict[str, Any]) -> dict[str, Any]:
+    (operation,) = step.keys() & set(OPERATIONS)
+    return {"op": operation, "path": step[operation], **step}
+
+
+#: What may be sent, by media type, and how its steps become those of RFC 6902.
+FORMS: Mapping[str, tuple[Schema, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    MEDIA_TYPE: (PATCH, lambda step: step),
+    OLD_MEDIA_TYPE: (OLD_PATCH, _renamed),
+}
 
 
 def _change(step: dict[str, Any]) -> Change:

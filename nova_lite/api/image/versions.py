@@ -10,8 +10,11 @@ from nova_lite.api.declare import PUBLIC, Request, Resource, answer
 
 VERSIONS = Resource("")
 
-#: What is served, and its status.  2.6 would promise importing.
-SERVED = (("v2.5", "CURRENT"),)
+#: What is served, and its status.  2.14 and 2.16 are about a cache, 2.17 about
+#: locations: there are none here.
+SERVED = tuple(
+    (f"v2.{minor}", "CURRENT" if minor == 15 else "SUPPORTED") for minor in (15, *range(13, -1, -1))
+)
 
 
 def _document(request: Request) -> dict[str, Any]:

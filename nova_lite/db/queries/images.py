@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from nova_lite.db.models import Image
+from nova_lite.db.models import Image, ImageStatus
 
 Condition = sa.ColumnElement[bool]
 
@@ -37,3 +39,30 @@ _HAS_TAG: dict[str, Callable[[str], Condition]] = {
     "mariadb": _mysql,
     "postgresql": _postgresql,
 }
+
+
+def forget(session: Session, image: UUID, now: dt.datetime) -> None:
+    """Delete an image that nobody but us asked for.
+
+    Its bytes go soon after the commit, when ImageData.repair() comes by.
+    """
+    session.execute(
+        sa.update(Image)
+        .where(Image.id == image, Image.deleted == sa.false())
+        .values(status=ImageStatus.PENDING_DELETE, deleted=True, updated_at=now)
+    )
+
+
+def backups(session: Session, project_id: str, instance: UUID, kind: str) -> Sequence[UUID]:
+    """The backups of one kind (daily, weekly, ...) that an instance has, the newest first."""
+    found = session.execute(
+        sa.select(Image.id, Image.properties)
+        .where(
+            Image.owner == project_id,
+            Image.deleted == sa.false(),
+            Image.status == ImageStatus.ACTIVE,
+        )
+        .order_by(Image.created_at.desc(), Image.id)
+    )
+    wanted = {"instance_uuid": str(instance), "image_type": "backup", "backup_type": kind}
+    return [id for id, properties in found if wanted.items() <= properties.items()]

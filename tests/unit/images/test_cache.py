@@ -295,3 +295,75 @@ def test_memory_does_not_grow_with_the_image(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 8 << 20
+
+
+def test_what_another_finished_just_now_is_not_fetched_again(
+    server: Server, cache: ImageCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = server.image()
+    looks = []
+
+    def look(file: Path, of: ImageSource) -> bool:
+        looks.append(file)
+        if len(looks) == 1:
+            ImageCache(tmp_path / "base").path(image)
+            return False  # as it was a moment ago
+        return file.exists()
+
+    monkeypatch.setattr("nova_lite.images.cache._is_whole", look)
+    assert cache.path(image).read_bytes() == server.content
+    assert server.requests == 1
+    assert files(tmp_path) == [str(image.id)]
+
+
+# --- formats that guests do not run on ----------------------------------------------------------
+
+
+def converted(path: Path, disk_format: str, options: str = "") -> tuple[bytes, bytes]:
+    """A disk as plain bytes, and in another format."""
+    plain, file = path / "plain", path / "made"
+    plain.write_bytes(b"\x05" * 70_000 + bytes((2 << 20) - 70_000))
+    more = ["-o", options] if options else []
+    command = ["qemu-img", "convert", "-f", "raw", "-O", disk_format, *more, str(plain), str(file)]
+    subprocess.run(command, check=True)
+    return plain.read_bytes(), file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("disk_format", "qemu", "options"),
+    [
+        ("vmdk", "vmdk", "subformat=monolithicSparse"),
+        ("vmdk", "vmdk", "subformat=streamOptimized"),
+        ("vdi", "vdi", ""),
+        ("vhd", "vpc", "force_size=on"),
+        ("vhdx", "vhdx", ""),
+    ],
+)
+def test_other_formats_become_plain_bytes_once(
+    server: Server, cache: ImageCache, tmp_path: Path, disk_format: str, qemu: str, options: str
+) -> None:
+    plain, server.content = converted(tmp_path, qemu, options)
+    image = server.image(disk_format=disk_format)
+    assert image.kept_as == "raw"
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / f".{image.id}.raw").write_bytes(b"what a killed worker left there")
+    path = cache.path(image)
+    assert path.read_bytes() == plain
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert cache.path(image) == path
+    assert server.requests == 1
+    assert files(tmp_path) == [str(image.id)]
+
+
+def test_a12_what_qemu_img_chokes_on_is_refused(
+    server: Server, cache: ImageCache, tmp_path: Path
+) -> None:
+    _, content = converted(tmp_path, "vdi")
+    server.content = content[:0x15C] + b"\xff" * 12 + content[0x168:]  # nonsense, but no size
+    damaged = bytearray(server.content)
+    damaged[0x158:0x15C] = b"\xff\xff\xff\x7f"  # where its data begin
+    server.content = bytes(damaged)
+    with pytest.raises(ImageUnacceptable, match="Image .*: it cannot be converted from vdi"):
+        cache.path(server.image(disk_format="vdi"))
+    assert files(tmp_path) == []

@@ -91,7 +91,7 @@ def test_kernels_and_ramdisks_are_bytes(store: FileStore, disk_format: str) -> N
 
 def test_a_cd_has_to_be_one(store: FileStore, tmp_path: Path) -> None:
     assert keep(store, iso(), "iso")[1].virtual_size == len(iso())
-    with pytest.raises(ImageUnacceptable, match="declared iso but does not look like it"):
+    with pytest.raises(ImageUnacceptable, match="declared iso but looks like raw"):
         keep(store, CONTENT, "iso")
     assert len(names(tmp_path)) == 1
 
@@ -106,8 +106,8 @@ def test_no_container_hides_behind_a_plain_format(
 
 
 def test_formats_we_do_not_serve_are_refused(store: FileStore) -> None:
-    with pytest.raises(ImageUnacceptable, match="'vmdk' is not served"):
-        keep(store, CONTENT, "vmdk")
+    with pytest.raises(ImageUnacceptable, match="'ploop' is not served"):
+        keep(store, CONTENT, "ploop")
 
 
 def test_the_limit_of_a_virtual_disk_can_be_set(tmp_path: Path) -> None:
@@ -279,3 +279,32 @@ def test_memory_does_not_grow_with_the_image(store: FileStore) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 8 << 20
+
+
+def test_what_is_only_put_by_is_not_looked_at(store: FileStore, tmp_path: Path) -> None:
+    content = made(tmp_path, "qcow2")
+    with store.incoming(id := uuid4()) as part:
+        stored = part.fill(pieces(content), None)
+        assert b"".join(part.read()) == content
+        again = part.fill(pieces(CONTENT), None)
+        assert b"".join(part.read()) == CONTENT
+        part.keep()
+    assert (stored.size, stored.virtual_size) == (len(content), len(content))
+    assert again.size == len(CONTENT)
+    with store.open(id) as file:
+        assert file.read() == CONTENT
+
+
+def test_a_lock_is_held_by_one_and_let_go_by_the_dead(tmp_path: Path) -> None:
+    locks, id = files.Locks(tmp_path / "locks"), uuid4()
+    with locks.hold(id):
+        with pytest.raises(Conflict):
+            with files.Locks(tmp_path / "locks").hold(id):
+                pass
+        with locks.hold(uuid4()):
+            locks.clean()
+        assert len(list((tmp_path / "locks").iterdir())) == 1
+    assert list((tmp_path / "locks").iterdir()) == []
+    (tmp_path / "locks" / str(id)).touch()
+    locks.clean()
+    assert list((tmp_path / "locks").iterdir()) == []
