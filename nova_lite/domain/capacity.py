@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,19 @@ class HostRow:
     disk_gb: int
     disk_gb_used: int
     instances: int
+    hypervisor_type: str = ""  # as the hypervisor calls itself: QEMU, fake
+    hypervisor_version: int = 0  # 7002004 is 7.2.4
+    architecture: str = ""  # x86_64; empty: not known
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class AggregateRow:
+    """Some hosts, and what an administrator says of all of them."""
+
+    id: int
+    metadata: Mapping[str, str]
+    hosts: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -29,3 +44,11 @@ class Ratios:
     memory: float = 1.0
     vcpus: float = 4.0
     disk: float = 1.0
+
+
+class Room(NamedTuple):
+    """What a guest takes of a host."""
+
+    memory_mb: int
+    vcpus: int
+    disk_gb: int

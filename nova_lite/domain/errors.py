@@ -47,6 +47,18 @@ class InvalidState(Conflict):
     """The instance is in a state that does not admit this action."""
 
 
+class Gone(NovaLiteError):
+    """An API that was there once, and is not coming back."""
+
+    status = 410
+
+
+class Unavailable(NovaLiteError):
+    """What is needed to answer cannot be reached just now."""
+
+    status = 503
+
+
 class NotAcceptable(NovaLiteError):
     """A microversion that is not served."""
 

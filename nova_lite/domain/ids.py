@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from ipaddress import IPv6Address
 from uuid import UUID, uuid4
 
 
@@ -33,3 +34,10 @@ def ec2_image_id(of: UUID, kind: str = "ami") -> str:
 def mac_of(port: UUID) -> str:
     """fa:16:3e:xx:xx:xx, from the port's id: nothing to draw, and no second try."""
     return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in port.bytes[:3])
+
+
+def link_local(mac: str) -> str:
+    """The IPv6 address that an interface gives itself, from its MAC address (RFC 4291)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    interface = bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + interface))

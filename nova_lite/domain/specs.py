@@ -28,9 +28,14 @@ class ImageSource:
 
     id: UUID
     url: str  # carries a signature that is good for this image and a while
-    disk_format: str  # raw or qcow2, as declared and checked; never guessed again
+    disk_format: str  # as declared and checked; never guessed again
     size: int  # bytes
     sha512: str
+
+    @property
+    def kept_as(self) -> str:
+        """What a worker makes of it for its guests: qcow2 or raw."""
+        return "qcow2" if self.disk_format == "qcow2" else "raw"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Disk:
     target: str  # vda, vdb, ...
     size_gb: int  # 0: as large as its image
     image: ImageSource | None = None  # None: an empty disk
+    boot: bool = False  # the guest starts from this one instead of the first
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,25 @@ class Link:
 
 
 @dataclass(frozen=True)
+class FilterRule:
+    """Packets of new connections that a port lets through; what answers them passes anyway."""
+
+    direction: str  # ingress: to the guest; egress: from it
+    ethertype: str  # IPv4 or IPv6
+    protocol: str | None = None  # tcp, udp, icmp, ipv6-icmp, ... or a number; None: any
+    port_min: int | None = None  # for ICMP the type
+    port_max: int | None = None  # for ICMP the code
+    remotes: tuple[str, ...] | None = None  # CIDRs of the other side; None: anybody, (): nobody
+
+
+@dataclass(frozen=True)
 class Nic:
     port_id: UUID
     mac: str
     link: Link
     addresses: tuple[str, ...] = ()  # fixed addresses, for the filters that stop spoofing
     tap: str = ""  # name of the interface on the host: at most 15 characters
+    rules: tuple[FilterRule, ...] | None = None  # None: its port is not filtered
 
     def __post_init__(self) -> None:
         if not self.tap:
@@ -76,7 +95,9 @@ class GuestSpec:
     memory_mb: int
     disks: tuple[Disk, ...]
     nics: tuple[Nic, ...]
+    disk_generation: int = 0  # disks made for an earlier one are thrown away first
     sequence: int = 0  # grows with each command about this guest; older ones are refused
+    filters: int = 0  # generation of the rules of its NICs; reported back
 
 
 @dataclass(frozen=True)
@@ -91,6 +112,52 @@ class Guest:
 
 
 @dataclass(frozen=True)
+class DiskUse:
+    """What a guest has done with one of its disks since it was started."""
+
+    read_bytes: int = 0
+    read_requests: int = 0
+    write_bytes: int = 0
+    write_requests: int = 0
+    errors: int = -1  # -1: the hypervisor does not count them
+
+
+@dataclass(frozen=True)
+class NicUse:
+    """The same of one of its NICs."""
+
+    mac: str
+    rx_octets: int = 0
+    rx_packets: int = 0
+    rx_errors: int = 0
+    rx_drop: int = 0
+    tx_octets: int = 0
+    tx_packets: int = 0
+    tx_errors: int = 0
+    tx_drop: int = 0
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What a running guest uses."""
+
+    power_state: PowerState
+    driver: str  # libvirt, fake
+    hypervisor: str  # qemu, kvm, fake
+    uptime_seconds: int
+    memory_mb: int
+    memory_used_mb: int
+    cpu_nanoseconds: tuple[int, ...]  # one for each virtual processor
+    disks: tuple[DiskUse, ...]
+    nics: tuple[NicUse, ...]
+
+
+#: What not every hypervisor can do: carry a guest's disks to another host, and a running guest.
+MOVE, LIVE_MIGRATE = "move", "live-migrate"
+ABILITIES = (MOVE, LIVE_MIGRATE)
+
+
+@dataclass(frozen=True)
 class Capacity:
     """What a hypervisor has in all, before over-commit and whoever uses it."""
 
@@ -101,6 +168,7 @@ class Capacity:
     hypervisor_version: int = 0
     cpu_info: Mapping[str, Any] = field(default_factory=dict)
     architecture: str = "x86_64"
+    abilities: tuple[str, ...] = ()  # of ABILITIES
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,8 @@ class Step:
     task_state: str | None = None
     resend_after: dt.timedelta = dt.timedelta(seconds=10)
     give_up_after: dt.timedelta = dt.timedelta(minutes=10)
+    insists: bool = False
+    """Never gives up, because what came before it cannot be taken back any more."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Flow:
     succeeded: Act
     failed: Act
     start_over_from: str | None = None  # where to begin again after a RemoteFailure
-    insists: bool = False  # never gives up: a step that fails is tried again, later and later
+    insists: bool = False  # as if each step did: what fails is tried again, later and later
     variants: tuple[Mapping[str, Any], ...] = ({},)
     """Arguments worth attacking separately: the generic attack runs with each."""
 

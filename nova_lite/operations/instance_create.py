@@ -4,61 +4,26 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from nova_lite.bus.messages import Json
-from nova_lite.db.models import Instance
 from nova_lite.db.queries import hosts, networks
-from nova_lite.domain.errors import NoValidHost
-from nova_lite.domain.specs import to_json
+from nova_lite.domain.errors import Conflict
 from nova_lite.domain.states import Action, PowerState, VmState
 from nova_lite.network.modes import MODES
 from nova_lite.operations.flow import Flow, Step, StepContext
-from nova_lite.operations.guest import guest_spec
-from nova_lite.scheduler.base import Placement
-
-
-def placement_of(instance: Instance, args: Json, avoid: frozenset[str]) -> Placement:
-    return Placement(
-        memory_mb=instance.memory_mb,
-        vcpus=instance.vcpus,
-        disk_gb=args.get("disk_gb", instance.root_gb + instance.ephemeral_gb),
-        zone=instance.requested_zone,
-        host=args.get("host"),
-        avoid=avoid,
-    )
+from nova_lite.operations.guest import order, place_of
+from nova_lite.operations.place import find
+from nova_lite.operations.placement import placement_of
 
 
 def place(context: StepContext) -> None:
     """Claim the best host that still has room when its turn comes."""
-    instance, world = context.instance, context.world
+    instance = context.instance
     if instance.host is not None:
         return
     tried = context.facts.get("tried", [])
-    request = placement_of(instance, context.operation.args, frozenset(tried))
-    # The picture may be a second old.  Nobody is refused for that: once more with a fresh one.
-    for fresh in (False, True):
-        fleet = world.fleet.look(context.session, fresh=fresh)
-        ranking = world.scheduler.rank(request, fleet)
-        for host in hosts.in_turn(context.session, ranking.hosts):
-            if hosts.claim(
-                context.session,
-                instance.id,
-                host,
-                memory_mb=request.memory_mb,
-                vcpus=request.vcpus,
-                disk_gb=request.disk_gb,
-                ratios=world.settings.ratios,
-            ):
-                fleet.take(host, request.memory_mb, request.vcpus, request.disk_gb)
-                instance.host, instance.zone = host, str(fleet.zones[fleet.index[host]])
-                context.learn(tried=[*tried, host])
-                return
-    reason = f"No valid host was found: {ranking.explain()}."
-    if ranking.hosts:
-        reason += " All that were left filled up meanwhile."
-    failures = context.facts.get("failures", [])
-    if failures:
-        reason += f" Tried before: {'; '.join(failures)}"
-    raise NoValidHost(reason, details=ranking.explain_hosts())
+    request = placement_of(context.session, instance, context.operation.args, frozenset(tried))
+    host = find(context, request, context.facts.get("failures", []))
+    instance.host, instance.zone = host, hosts.zone_of(context.session, host)
+    context.learn(tried=[*tried, host])
 
 
 def release(context: StepContext) -> None:
@@ -71,28 +36,39 @@ def addresses(context: StepContext) -> None:
     """A port on each network asked for.  Their ids follow from the operation: twice is once."""
     instance, operation = context.instance, context.operation
     generations = {}
+    groups = operation.args.get("groups")
     for i, wanted in enumerate(operation.args.get("networks", [])):
-        network = UUID(wanted["network"])
-        networks.add_port(
-            context.session,
-            network,
-            id=uuid5(operation.id, f"port {i}"),
-            project_id=instance.project_id,
-            addresses=((None, wanted.get("address")),),
-            hostname=instance.hostname,
-            device_id=str(instance.id),
-            device_owner=f"compute:{instance.zone}",
-            order=i,
-            now=context.world.now(),
-        )
+        network, owner = UUID(wanted["network"]), f"compute:{instance.zone}"
+        if wanted.get("port"):
+            port = UUID(wanted["port"])
+            tag = wanted.get("tag")
+            if not networks.bind_port(context.session, port, instance.id, owner, i, tag):
+                raise Conflict(f"Port {port} is still in use.")
+            networks.touch(context.session, network)
+        else:
+            networks.add_port(
+                context.session,
+                network,
+                id=uuid5(operation.id, f"port {i}"),
+                project_id=instance.project_id,
+                addresses=((None, wanted.get("address")),),
+                hostname=instance.hostname,
+                device_id=str(instance.id),
+                device_owner=owner,
+                order=i,
+                tag=wanted.get("tag"),
+                groups=None if groups is None else [UUID(group) for group in groups],
+                now=context.world.now(),
+            )
         generations[str(network)] = networks.generation(context.session, network)
         context.networks_changed.add(network)
     context.learn(generations=generations)
 
 
 def unplug(context: StepContext) -> None:
+    """Its ports go with the instance; those that somebody else made are only let go."""
     found = networks.ports_of(context.session, context.instance.id)
-    context.networks_changed |= networks.remove_ports(
+    context.networks_changed |= networks.release_ports(
         context.session, [port.id for port, _, _ in found]
     )
 
@@ -114,18 +90,12 @@ def wire(context: StepContext) -> None:
 
 
 def spawn(context: StepContext) -> None:
-    assert context.instance.host
-    guest = context.ask(context.instance.host, "guest.run", lambda: described(context))
-    context.instance.power_state = PowerState(guest["power_state"])
+    order(context, place_of(context.instance), "guest.run")
 
 
 def discard(context: StepContext) -> None:
     if context.instance.host:
         context.ask(context.instance.host, "guest.remove", lambda: {"id": str(context.instance.id)})
-
-
-def described(context: StepContext) -> Json:
-    return {"id": str(context.instance.id), "spec": to_json(guest_spec(context))}
 
 
 def became_active(context: StepContext) -> None:

@@ -1,4 +1,4 @@
-"""Start, stop and reboot: three flows of one step each.
+"""Start and stop, pause and suspend, with their opposites: flows of hardly more than one step.
 
 The worker gets the whole description each time, so that a guest whose host lost
 its definition, its bridge or its power comes back as it was.
@@ -9,23 +9,16 @@ from __future__ import annotations
 import datetime as dt
 
 from nova_lite.bus.messages import Json
-from nova_lite.domain.errors import InvalidState
-from nova_lite.domain.states import Action, PowerState, VmState
+from nova_lite.domain.states import ACTIONS, Action
 from nova_lite.operations.flow import Act, Flow, Step, StepContext
-from nova_lite.operations.instance_create import described, note_fault, wire
+from nova_lite.operations.guest import order, place_of
+from nova_lite.operations.instance_create import note_fault, wire
 
 
 def tell(verb: str, **extra: object) -> Act:
     def act(context: StepContext) -> None:
-        instance = context.instance
-        if instance.host is None:
-            raise InvalidState(f"Instance {instance.id} has no host.")
-
-        def args() -> Json:
-            return {**described(context), **extra, **context.operation.args}
-
-        guest = context.ask(instance.host, verb, args)
-        instance.power_state = PowerState(guest["power_state"])
+        more = {**extra, **context.operation.args}
+        order(context, place_of(context.instance), verb, more)
 
     return act
 
@@ -38,38 +31,48 @@ def reboot(context: StepContext) -> None:
     tell("guest.reboot", grace=context.world.settings.shutdown_timeout)(context)
 
 
-def ends_in(state: VmState) -> Act:
-    def succeeded(context: StepContext) -> None:
-        context.instance.vm_state = state
+def ended(context: StepContext) -> None:
+    """The instance is in the state that its action leads to."""
+    instance = context.instance
+    instance.vm_state = ACTIONS[Action(context.operation.action)].leaves(instance.vm_state)
 
-    return succeeded
 
-
-def _flow(
-    kind: str, action: Action, ends: VmState, *steps: Step, variants: tuple[Json, ...] = ({},)
-) -> Flow:
+def _flow(kind: str, action: Action, *steps: Step, variants: tuple[Json, ...] = ({},)) -> Flow:
     # A failure leaves the vm_state as it was; what the hypervisor says of the
     # guest becomes true by the reconciler of power states.
-    return Flow(kind, action, steps, ends_in(ends), failed=note_fault, variants=variants)
+    return Flow(kind, action, steps, ended, failed=note_fault, variants=variants)
+
+
+def stopped(context: StepContext) -> None:
+    ended(context)
+    context.instance.rescue_image_id = None  # it starts from its own disk again
 
 
 INSTANCE_START = _flow(
     "instance.start",
     Action.START,
-    VmState.ACTIVE,
     Step("wire", wire),
     Step("power on", tell("guest.run")),
 )
-INSTANCE_STOP = _flow(
+INSTANCE_STOP = Flow(
     "instance.stop",
     Action.STOP,
-    VmState.STOPPED,
-    Step("power off", stop, give_up_after=dt.timedelta(minutes=15)),
+    (Step("power off", stop, give_up_after=dt.timedelta(minutes=15)),),
+    stopped,
+    failed=note_fault,
+)
+INSTANCE_PAUSE = _flow("instance.pause", Action.PAUSE, Step("pause", tell("guest.pause")))
+INSTANCE_UNPAUSE = _flow("instance.unpause", Action.UNPAUSE, Step("unpause", tell("guest.run")))
+INSTANCE_SUSPEND = _flow("instance.suspend", Action.SUSPEND, Step("suspend", tell("guest.suspend")))
+INSTANCE_RESUME = _flow(
+    "instance.resume",
+    Action.RESUME,
+    Step("wire", wire),
+    Step("resume", tell("guest.run")),
 )
 INSTANCE_REBOOT = _flow(
     "instance.reboot",
     Action.REBOOT,
-    VmState.ACTIVE,
     Step("wire", wire),
     Step("reboot", reboot, give_up_after=dt.timedelta(minutes=15)),
     variants=({"hard": False}, {"hard": True}),

@@ -210,7 +210,7 @@ class Runner:
         self, context: StepContext, step: Step, waiting: Waiting, flow: Flow, turn: _Turn
     ) -> None:
         op, instance, now = context.operation, context.instance, self.world.now()
-        patient = context.unwinding or flow.insists
+        patient = context.unwinding or flow.insists or step.insists
         if not patient and now - op.step_started_at > step.give_up_after:
             why = f": {waiting.why}" if waiting.why else ""
             # Another host would wait for the same network.
@@ -247,7 +247,8 @@ class Runner:
                 if isinstance(error, NoValidHost)
                 else f"{type(error).__name__}: {_legible(error)}"
             )
-        if context.unwinding or flow.insists or not (expected or op.attempt >= TRIES):
+        insists = flow.insists or step.insists
+        if context.unwinding or insists or not (expected or op.attempt >= TRIES):
             delay = min(2.0**op.attempt, LONGEST_DELAY) * self.rng.uniform(0.5, 1)
             op.command_id, op.report = None, None  # what failed is asked anew
             op.wake_at = self.world.now() + dt.timedelta(seconds=delay)

@@ -30,6 +30,11 @@ class Settings:
     max_attempts: int = 3
     service_down_time: dt.timedelta = dt.timedelta(seconds=20)
     shutdown_timeout: int = 60
+    allow_resize_to_same_host: bool = True
+    # How long an instance may stay as it is; None: for ever.
+    shelved_offload_time: dt.timedelta | None = dt.timedelta()
+    reclaim_instance_interval: dt.timedelta | None = None
+    resize_confirm_window: dt.timedelta | None = None
     network: HostSettings = field(default_factory=HostSettings)
 
 
@@ -47,7 +52,11 @@ class FleetPicture:
         with self._lock:
             if self._fleet is None or fresh or now - self._taken_at >= PICTURE_AGE:
                 alive_since = now - self._settings.service_down_time
-                self._fleet = Fleet(hosts.rows(session, alive_since), self._settings.ratios)
+                self._fleet = Fleet(
+                    hosts.rows(session, alive_since),
+                    self._settings.ratios,
+                    hosts.aggregates(session),
+                )
                 self._taken_at = now
             return self._fleet
 
@@ -58,6 +67,8 @@ class World:
     settings: Settings
     image_source: Callable[[UUID, Session], ImageSource]
     """Where a worker may fetch an image from, for a while.  Raises NotFound."""
+    image_upload: Callable[[UUID], str]
+    """Where a worker may upload the bytes of a queued image to, for a while."""
     now: Callable[[], dt.datetime]
     fleet: FleetPicture = field(init=False)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID, uuid5
+from typing import Any
+from uuid import UUID, uuid4, uuid5
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -29,13 +30,15 @@ from nova_lite.db.models import (
 )
 from nova_lite.db.queries import hosts
 from nova_lite.domain.specs import Capacity, Role, from_json
-from nova_lite.domain.states import DRIFT, PowerState
+from nova_lite.domain.states import DRIFT, PowerState, VmState
 from nova_lite.operations.world import World
 
 LOG = logging.getLogger(__name__)
 #: How long an instance must have been left alone before a status message is
 #: believed against what its last operation said.
 SETTLED = dt.timedelta(seconds=15)
+TO_BE_OFF = (VmState.SHELVED, VmState.SOFT_DELETED)
+OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 
 
 @dataclass
@@ -66,13 +69,17 @@ class Hosts:
         """Note one status message, and do what follows from it."""
         outcome = _Outcome()
         with self.database.write() as session:
-            hosts.see(session, status.role, status.host, status.zone, self.world.now())
+            now = self.world.now()
+            hosts.see(session, status.role, status.host, status.zone, now, status.uptime)
             if status.role is Role.COMPUTE and status.capacity:
                 self._capacity(session, status)
             if status.guests is not None:
                 guests = {UUID(id): PowerState(state) for id, state in status.guests.items()}
                 self._drift(session, status.host, guests)
-                outcome.commands = self._orphans(session, status.host, guests)
+                outcome.commands = [
+                    *self._orphans(session, status.host, guests),
+                    *self._running_on(session, status.host, guests),
+                ]
             if status.networks is not None:
                 outcome.networks = self._networks(session, status.host, status.networks)
             if status.started:
@@ -95,12 +102,15 @@ class Hosts:
             "hypervisor_type": capacity.hypervisor_type,
             "hypervisor_version": capacity.hypervisor_version,
             "cpu_info": dict(capacity.cpu_info),
+            "abilities": list(capacity.abilities),
+            "architecture": capacity.architecture,
         }
         known = session.scalar(sa.select(Host).where(Host.name == status.host))
         if known is None:
             insert_if_absent(
                 session,
                 Host,
+                id=uuid4(),
                 name=status.host,
                 memory_mb_used=0,
                 vcpus_used=0,
@@ -109,6 +119,8 @@ class Hosts:
                 **values,
             )
             return
+        values["zone"] = known.aggregate_zone or status.zone
+        values["id"] = known.id or uuid4()
         for name, value in values.items():
             if getattr(known, name) != value:
                 setattr(known, name, value)
@@ -133,7 +145,7 @@ class Hosts:
         idle = (Instance.operation_id.is_(None), Instance.updated_at < now - SETTLED)
         found = session.execute(
             sa.select(Instance.id, Instance.vm_state, Instance.power_state).where(
-                Instance.host == host, Instance.deleted.is_(False), *idle
+                Instance.host == host, Instance.deleted == sa.false(), *idle
             )
         )
         for id, vm_state, known in found.all():
@@ -168,26 +180,54 @@ class Hosts:
         orphans = session.scalars(
             sa.select(Instance.id).where(Instance.id.in_(list(guests)), *abandoned)
         ).all()
-        commands = []
-        for id in orphans:
-            # Later than anything that was asked before, and earlier than what comes.
-            count_up = sa.update(Instance).where(Instance.id == id, *abandoned)
-            if not rows_changed(session, count_up.values(sequence=Instance.sequence + 1)):
-                continue
-            sequence = session.scalars(sa.select(Instance.sequence).where(Instance.id == id)).one()
-            LOG.warning("instance %s has no place on %s: its guest is removed", id, host)
-            commands.append(
-                Command(
-                    id=uuid5(id, f"orphan:{host}:{sequence}"),
-                    operation_id=id,
-                    role=Role.COMPUTE,
-                    host=host,
-                    verb="guest.remove",
-                    args={"id": str(id)},
-                    sequence=sequence,
-                )
-            )
-        return commands
+        return [
+            command
+            for id in orphans
+            for command in self._demand(session, host, id, "guest.remove", abandoned)
+        ]
+
+    def _running_on(
+        self, session: Session, host: str, guests: Mapping[UUID, PowerState]
+    ) -> list[Command]:
+        """Guests that are to be off until somebody wants their instances back."""
+        running = [id for id, state in guests.items() if state not in OFF]
+        if not running:
+            return []
+        to_be_off = (Instance.operation_id.is_(None), Instance.vm_state.in_(TO_BE_OFF))
+        found = session.scalars(
+            sa.select(Instance.id).where(Instance.id.in_(running), *to_be_off)
+        ).all()
+        return [
+            command
+            for id in found
+            for command in self._demand(session, host, id, "guest.stop", to_be_off, grace=0)
+        ]
+
+    def _demand(
+        self,
+        session: Session,
+        host: str,
+        id: UUID,
+        verb: str,
+        while_: Sequence[sa.ColumnElement[bool]],
+        **args: Any,
+    ) -> Iterator[Command]:
+        """A command that is nobody's operation, if the instance is still as we have seen it."""
+        # Later than anything that was asked before, and earlier than what comes.
+        count_up = sa.update(Instance).where(Instance.id == id, *while_)
+        if not rows_changed(session, count_up.values(sequence=Instance.sequence + 1)):
+            return
+        sequence = session.scalars(sa.select(Instance.sequence).where(Instance.id == id)).one()
+        LOG.warning("instance %s should not be like that on %s: %s", id, host, verb)
+        yield Command(
+            id=uuid5(id, f"{verb}:{host}:{sequence}"),
+            operation_id=id,
+            role=Role.COMPUTE,
+            host=host,
+            verb=verb,
+            args={"id": str(id), **args},
+            sequence=sequence,
+        )
 
     def _networks(self, session: Session, host: str, provided: Mapping[str, int]) -> list[UUID]:
         """A gateway that lost a network (a reboot, a killed dnsmasq) has to be told again."""

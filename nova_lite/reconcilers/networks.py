@@ -119,8 +119,8 @@ class Networks:
             .where(
                 Service.role == Role.NETWORK,
                 Service.last_seen_at > since,
-                Service.disabled.is_(False),
-                Service.forced_down.is_(False),
+                Service.disabled == sa.false(),
+                Service.forced_down == sa.false(),
             )
             .order_by(Service.host)
         ).all()

@@ -6,8 +6,8 @@ The fleet is kept as columns, one numpy array per property and one row per host
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
@@ -28,13 +28,28 @@ class SchedulerSettings:
         "RamFilter",
         "CoreFilter",
         "DiskFilter",
+        "SameHostFilter",
+        "DifferentHostFilter",
+        "ServerGroupAffinityFilter",
+        "ServerGroupAntiAffinityFilter",
+        "ComputeCapabilitiesFilter",
+        "ImagePropertiesFilter",
+        "AggregateInstanceExtraSpecsFilter",
     )
     ram_weight_multiplier: float = 1.0
     cpu_weight_multiplier: float = 1.0
     disk_weight_multiplier: float = 1.0
+    soft_affinity_weight_multiplier: float = 1.0
+    soft_anti_affinity_weight_multiplier: float = 1.0
     ram_allocation_ratio: float = 1.0
     cpu_allocation_ratio: float = 4.0
     disk_allocation_ratio: float = 1.0
+    max_instances_per_host: int = 50
+    isolated_hosts: Sequence[str] = ()
+    isolated_images: Sequence[str] = ()
+    restrict_isolated_hosts_to_isolated_images: bool = True
+    aggregate_image_properties_isolation_namespace: str = ""
+    aggregate_image_properties_isolation_separator: str = "."
     # A few, because the picture may be stale and the first choice full; not
     # many, because then the picture is too old and should be drawn anew.
     alternates: int = 5
@@ -48,9 +63,26 @@ class SchedulerSettings:
         )
 
 
+AFFINITY, ANTI_AFFINITY = "affinity", "anti-affinity"
+SOFT_AFFINITY, SOFT_ANTI_AFFINITY = "soft-affinity", "soft-anti-affinity"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The server group of who is to be placed: where its other members are, and what that means."""
+
+    policy: str
+    members: Mapping[str, int] = field(default_factory=dict)  # host -> how many are there
+    max_per_host: int = 1  # of anti-affinity
+
+    def joined(self, host: str) -> Group:
+        """The same group with one more member on `host`."""
+        return replace(self, members={**self.members, host: self.members.get(host, 0) + 1})
+
+
 @dataclass(frozen=True)
 class Placement:
-    """A request for room."""
+    """A request for room, and what else the filters may ask of it."""
 
     memory_mb: int
     vcpus: int
@@ -58,6 +90,16 @@ class Placement:
     zone: str | None = None
     host: str | None = None  # an administrator's "there and nowhere else"
     avoid: frozenset[str] = frozenset()  # hosts already tried for this request
+    same_hosts: frozenset[str] | None = None  # one of these; None: whichever
+    other_hosts: frozenset[str] = frozenset()  # none of these
+    near: str | None = None  # a subnet that the host's address is to be in
+    query: str | None = None  # JsonFilter's, as it came
+    group: Group | None = None
+    extra_specs: Mapping[str, str] = field(default_factory=dict)  # of the flavor
+    flavor_name: str = ""
+    image_id: str | None = None
+    image_properties: Mapping[str, str] = field(default_factory=dict)
+    project_id: str = ""
 
     def __str__(self) -> str:
         return f"{self.memory_mb} MB, {counted(self.vcpus, 'VCPU')}, {self.disk_gb} GB disk"

@@ -21,11 +21,17 @@ class FilterScheduler(Policy):
 
     def __init__(self, settings: SchedulerSettings, rng: random.Random) -> None:
         super().__init__(settings, rng)
-        self.filters = filters.enabled(settings.enabled_filters)
+        self.filters = filters.enabled(settings.enabled_filters, settings)
         self.weighers = weighers.multiplied(settings)
+
+    def preferred(self, request: Placement, fleet: Fleet, rows: Ints) -> Ints:
+        """All of them: here a soft affinity is a weigher among others."""
+        return rows
 
     def order(self, request: Placement, fleet: Fleet, rows: Ints) -> list[int]:
         scores = np.zeros(len(rows))
         for multiplier, weigh in self.weighers:
-            scores += multiplier * weighers.normalised(weigh(request, fleet)[rows])
+            weights = weigh(request, fleet)
+            if weights is not None:
+                scores += multiplier * weighers.normalised(weights[rows])
         return [int(row) for row in rows[self.highest(scores)]]

@@ -13,61 +13,22 @@ that keeps the `Filter` protocol, most easily a `ColumnFilter` or a `HostFilter`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from ipaddress import ip_address, ip_network
 
-import numpy as np
-
-from nova_lite.scheduler import plugins
-from nova_lite.scheduler.base import Placement, counted
+from nova_lite.scheduler import aggregates, capabilities, plugins, query
+from nova_lite.scheduler.base import (
+    AFFINITY,
+    ANTI_AFFINITY,
+    Placement,
+    SchedulerSettings,
+    counted,
+)
 from nova_lite.scheduler.fleet import Fleet, HostView, Mask
+from nova_lite.scheduler.rule import ColumnFilter as ColumnFilter
+from nova_lite.scheduler.rule import Filter as Filter
+from nova_lite.scheduler.rule import HostFilter as HostFilter
 
 GROUP = "nova_lite.filters"
-
-
-class Filter(Protocol):
-    """A rule by which hosts are put out."""
-
-    def describe(self, request: Placement) -> str:
-        """What the request asks of this rule, in words: '512 MB', 'any zone'."""
-
-    def mask(self, request: Placement, fleet: Fleet, left: Mask) -> Mask | None:
-        """True for each host that may stay, or None if all may.
-
-        `left` are the hosts earlier filters have left; what is said about
-        others does not matter, so a dear rule need not look at them.
-        """
-
-
-@dataclass(frozen=True)
-class ColumnFilter:
-    """A rule that is a line of arithmetic over the columns."""
-
-    asked: Callable[[Placement], str]
-    keep: Callable[[Placement, Fleet], Mask | None]
-
-    def describe(self, request: Placement) -> str:
-        return self.asked(request)
-
-    def mask(self, request: Placement, fleet: Fleet, left: Mask) -> Mask | None:
-        return self.keep(request, fleet)
-
-
-@dataclass(frozen=True)
-class HostFilter:
-    """A rule that has to look at one host at a time; it is shown only those still left."""
-
-    asked: Callable[[Placement], str]
-    keep: Callable[[Placement, HostView], bool]
-
-    def describe(self, request: Placement) -> str:
-        return self.asked(request)
-
-    def mask(self, request: Placement, fleet: Fleet, left: Mask) -> Mask:
-        answer = np.zeros(len(fleet), dtype=np.bool_)
-        for row in np.flatnonzero(left).tolist():
-            answer[row] = self.keep(request, fleet.host(row))
-        return answer
 
 
 def _zone(request: Placement, fleet: Fleet) -> Mask | None:
@@ -75,17 +36,38 @@ def _zone(request: Placement, fleet: Fleet) -> Mask | None:
 
 
 def _not_tried(request: Placement, fleet: Fleet) -> Mask | None:
-    return ~_named(request.avoid, fleet) if request.avoid else None
+    return ~fleet.named(request.avoid) if request.avoid else None
 
 
 def _there(request: Placement, fleet: Fleet) -> Mask | None:
-    return None if request.host is None else _named([request.host], fleet)
+    return None if request.host is None else fleet.named([request.host])
 
 
-def _named(hosts: Iterable[str], fleet: Fleet) -> Mask:
-    mask = np.zeros(len(fleet), dtype=np.bool_)
-    mask[[fleet.index[host] for host in hosts if host in fleet.index]] = True
-    return mask
+def _policy(request: Placement) -> str | None:
+    return None if request.group is None else request.group.policy
+
+
+def _together(request: Placement, fleet: Fleet) -> Mask | None:
+    assert request.group
+    return fleet.named(request.group.members) if request.group.members else None
+
+
+def _full(request: Placement) -> list[str]:
+    """The hosts that have as many members of the group as they may."""
+    assert request.group
+    most = request.group.max_per_host
+    return sorted(host for host, count in request.group.members.items() if count >= most)
+
+
+def _listed(hosts: Iterable[str]) -> str:
+    return ", ".join(sorted(hosts))
+
+
+def _near(request: Placement, host: HostView) -> bool:
+    try:
+        return ip_address(host.address) in ip_network(request.near or "", strict=False)
+    except ValueError:
+        return False
 
 
 # What every policy keeps to, cheapest first.
@@ -99,7 +81,7 @@ BASE: Mapping[str, Filter] = {
         _zone,
     ),
     "RetryFilter": ColumnFilter(
-        lambda request: "not " + (", ".join(sorted(request.avoid)) or "tried before"),
+        lambda request: "not " + (_listed(request.avoid) or "tried before"),
         _not_tried,
     ),
     "RamFilter": ColumnFilter(
@@ -114,20 +96,102 @@ BASE: Mapping[str, Filter] = {
         lambda request: f"{request.disk_gb} GB",
         lambda request, fleet: fleet.free_disk_gb >= request.disk_gb,
     ),
+    "SameHostFilter": ColumnFilter(
+        lambda request: f"one of {_listed(request.same_hosts or ()) or 'no hosts'}",
+        lambda request, fleet: fleet.named(request.same_hosts or ()),
+        lambda request: request.same_hosts is not None,
+    ),
+    "DifferentHostFilter": ColumnFilter(
+        lambda request: f"not {_listed(request.other_hosts)}",
+        lambda request, fleet: ~fleet.named(request.other_hosts),
+        lambda request: bool(request.other_hosts),
+    ),
+    "ServerGroupAffinityFilter": ColumnFilter(
+        lambda request: (
+            f"with its group on {_listed(request.group.members)}"
+            if request.group and request.group.members
+            else "the first of its group"
+        ),
+        _together,
+        lambda request: _policy(request) == AFFINITY,
+    ),
+    "ServerGroupAntiAffinityFilter": ColumnFilter(
+        lambda request: f"not with its group on {', '.join(_full(request)) or 'any host'}",
+        lambda request, fleet: ~fleet.named(_full(request)),
+        lambda request: _policy(request) == ANTI_AFFINITY,
+    ),
+    **capabilities.FILTERS,
+    "AggregateInstanceExtraSpecsFilter": aggregates.FILTERS["AggregateInstanceExtraSpecsFilter"],
+}
+
+_SIZES = {"Ram": "RamFilter", "Core": "CoreFilter", "Disk": "DiskFilter"}
+
+#: What an operator may enable beside these.  Ratios of aggregates count in any
+#: case: the filters that say so in their name are the plain ones.
+OTHERS: Mapping[str, Filter] = {
+    "AllHostsFilter": ColumnFilter(lambda request: "any host", lambda request, fleet: None),
+    "SimpleCIDRAffinityFilter": HostFilter(
+        lambda request: f"address in {request.near}",
+        _near,
+        lambda request: request.near is not None,
+    ),
+    **query.FILTERS,
+    **aggregates.FILTERS,
+    **{f"Aggregate{size}Filter": BASE[name] for size, name in _SIZES.items()},
+}
+
+
+def isolated(settings: SchedulerSettings) -> Filter:
+    """Some images run on some hosts only, and with `restrict` nothing else does."""
+    hosts, images = frozenset(settings.isolated_hosts), frozenset(settings.isolated_images)
+
+    def keep(request: Placement, fleet: Fleet) -> Mask | None:
+        if request.image_id in images:
+            return fleet.named(hosts)
+        if settings.restrict_isolated_hosts_to_isolated_images:
+            return ~fleet.named(hosts)
+        return None
+
+    return ColumnFilter(
+        lambda request: "isolated" if request.image_id in images else "not isolated",
+        keep,
+        lambda request: bool(hosts or images),
+    )
+
+
+#: Those that depend on the configuration.
+CONFIGURED: Mapping[str, Callable[[SchedulerSettings], Filter]] = {
+    "IsolatedHostsFilter": isolated,
+    "NumInstancesFilter": aggregates.fewer_instances,
+    "AggregateNumInstancesFilter": aggregates.fewer_instances,
+    "AggregateImagePropertiesIsolation": aggregates.images_isolated,
 }
 
 # An administrator's wish narrows the choice; it does not lift the other rules.
 # Asked first, and only if there is such a wish, so that refusals stay short.
 FORCED_HOST: Mapping[str, Filter] = {
-    "ForcedHostFilter": ColumnFilter(lambda request: f"host {request.host}", _there),
+    "ForcedHostFilter": ColumnFilter(
+        lambda request: f"host {request.host}", _there, lambda request: request.host is not None
+    ),
 }
 
 
-def enabled(names: Iterable[str]) -> dict[str, Filter]:
+def enabled(
+    names: Iterable[str],
+    settings: SchedulerSettings = SchedulerSettings(),  # noqa: B008
+) -> dict[str, Filter]:
     """The filters of these names, in this order.
 
     Ours go before others' of the same name.  Raises `plugins.Unknown`.
     """
-    return {
-        name: BASE[name] if name in BASE else plugins.find(GROUP, name, also=BASE) for name in names
-    }
+    return {name: _find(name, settings) for name in names}
+
+
+def _find(name: str, settings: SchedulerSettings) -> Filter:
+    ours = {**BASE, **OTHERS}
+    if name in ours:
+        return ours[name]
+    if name in CONFIGURED:
+        return CONFIGURED[name](settings)
+    found: Filter = plugins.find(GROUP, name, also={**ours, **CONFIGURED})
+    return found

@@ -9,12 +9,21 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from nova_lite.scheduler.base import Placement, Ranking, SchedulerSettings, Verdict
+from nova_lite.scheduler.base import (
+    SOFT_AFFINITY,
+    SOFT_ANTI_AFFINITY,
+    Placement,
+    Ranking,
+    SchedulerSettings,
+    Verdict,
+)
 from nova_lite.scheduler.filters import BASE, FORCED_HOST, Filter
 from nova_lite.scheduler.fleet import Fleet, Floats, Ints
+from nova_lite.scheduler.rule import concerning
 
 # Added to scores to order equals by chance: below any difference that means something.
 _LESS_THAN_ANY_SCORE = 1e-9
@@ -36,10 +45,20 @@ class Policy(ABC):
         Called by many threads at once.
         """
 
+    def preferred(self, request: Placement, fleet: Fleet, rows: Ints) -> Ints:
+        """Of these rows those that a soft (anti-)affinity asks for, as far as there are any."""
+        group = request.group
+        if group is None or group.policy not in (SOFT_AFFINITY, SOFT_ANTI_AFFINITY):
+            return rows
+        there = fleet.counts(group.members)[rows]
+        wanted = there.max() if group.policy == SOFT_AFFINITY else there.min()
+        some: Ints = rows[there == wanted]
+        return some
+
     def rank(self, request: Placement, fleet: Fleet, *, explain: bool = False) -> Ranking:
         sieve = _Sieve(self._filters_for(request), request, fleet)
         rows = sieve.rows()
-        best = self.order(request, fleet, rows) if rows.size else []
+        best = self._best(request, fleet, rows) if rows.size else []
         ranking = sieve.ranking(best)
         if explain or not ranking.hosts:
             ranking.refused = sieve.refused()
@@ -51,17 +70,26 @@ class Policy(ABC):
         rows = sieve.rows()
         rankings: list[Ranking] = []
         while rows.size and len(rankings) < count:
-            best = self.order(request, picture, rows)
+            best = self._best(request, picture, rows)
             ranking = sieve.ranking(best)
             rankings.append(ranking)
-            picture.take(ranking.hosts[0], request.memory_mb, request.vcpus, request.disk_gb)
-            if sieve.puts_out_now(best[0]):
+            first = ranking.hosts[0]
+            picture.take(first, request.memory_mb, request.vcpus, request.disk_gb)
+            if request.group is not None:
+                # The next one asks something else, and of all hosts.
+                request = replace(request, group=request.group.joined(first))
+                sieve = _Sieve(self._filters_for(request), request, picture)
+                rows = sieve.rows()
+            elif sieve.puts_out_now(best[0]):
                 rows = sieve.rows()
         missing = count - len(rankings)
         if missing > 0:
             # Nothing changes any more: the reason is the same for all the rest.
             rankings += [self.rank(request, picture)] * missing
         return rankings
+
+    def _best(self, request: Placement, fleet: Fleet, rows: Ints) -> Sequence[int]:
+        return self.order(request, fleet, self.preferred(request, fleet, rows))
 
     def highest(self, scores: Floats) -> Ints:
         """Where the highest `alternates` of these scores are, highest first.
@@ -77,7 +105,8 @@ class Policy(ABC):
         return some[np.argsort(-scores[some])]
 
     def _filters_for(self, request: Placement) -> Mapping[str, Filter]:
-        return self.filters if request.host is None else {**FORCED_HOST, **self.filters}
+        filters = self.filters if request.host is None else {**FORCED_HOST, **self.filters}
+        return concerning(filters, request)
 
 
 class _Sieve:

@@ -9,6 +9,7 @@ nothing may be stuck, left over, or double.
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 import random
 import sqlite3
@@ -25,19 +26,24 @@ from nova_lite.bus.messages import Command, Report
 from nova_lite.db.models import (
     Allocation,
     FixedAddress,
+    Image,
     Instance,
+    Migration,
     Network,
     Operation,
     OperationEvent,
     OperationStatus,
     Port,
 )
+from nova_lite.db.queries import networks
 from nova_lite.domain.errors import NotFound, RemoteFailure
 from nova_lite.domain.specs import Role
 from nova_lite.domain.states import ACTIONS, Action, PowerState, VmState
 from nova_lite.operations import FLOWS, begin
 from nova_lite.operations.flow import Act, Flow, Step, StepContext
-from nova_lite.services.instances import NewInstance
+from nova_lite.operations.instance_move import flavor_of
+from nova_lite.services.compute.instances import NewInstance
+from nova_lite.services.image.images import NewImage
 from nova_lite.testing.bus import Message
 from nova_lite.testing.cloud import Cloud
 
@@ -57,12 +63,19 @@ class Scenario:
         return "-".join(words + [f"{k}={v}" for k, v in self.variant.items()])
 
 
+#: At rest on one host: to what does not care whether the guest runs these are as active.
+AS_ACTIVE = frozenset({VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED})
+#: What does not care.
+BLIND = (Action.DELETE, Action.SOFT_DELETE, Action.CREATE_BACKUP)
+
+
 def scenarios(flows: Mapping[str, Flow] = FLOWS) -> list[Scenario]:
     return [
         Scenario(flow, variant, state)
         for flow in flows.values()
         for variant in flow.variants
         for state in sorted(ACTIONS[flow.action].starts_from)
+        if flow.action not in BLIND or state not in AS_ACTIVE
     ]
 
 
@@ -71,7 +84,99 @@ POWER = {
     VmState.ACTIVE: PowerState.RUNNING,
     VmState.STOPPED: PowerState.SHUTDOWN,
     VmState.PAUSED: PowerState.PAUSED,
+    VmState.SUSPENDED: PowerState.SUSPENDED,
+    VmState.RESCUED: PowerState.RUNNING,
+    VmState.RESIZED: PowerState.RUNNING,
+    VmState.SHELVED: PowerState.SHUTDOWN,
+    VmState.SOFT_DELETED: PowerState.SHUTDOWN,
     VmState.ERROR: PowerState.RUNNING,
+}
+#: How an active instance gets into a state: by which flows.
+ROADS: Mapping[VmState, Sequence[str]] = {
+    VmState.ACTIVE: (),
+    VmState.STOPPED: ("instance.stop",),
+    VmState.PAUSED: ("instance.pause",),
+    VmState.SUSPENDED: ("instance.suspend",),
+    VmState.RESCUED: ("instance.rescue",),
+    VmState.RESIZED: ("instance.resize",),
+    VmState.SHELVED: ("instance.shelve",),
+    VmState.SHELVED_OFFLOADED: ("instance.shelve", "instance.shelve_offload"),
+    VmState.SOFT_DELETED: ("instance.soft_delete",),
+}
+#: States in which an instance has no guest and no room anywhere.
+NOWHERE = (VmState.DELETED, VmState.SHELVED_OFFLOADED)
+#: States whose guest may be off: their way out starts it, or another one, in any case.
+HALFWAY = (VmState.RESIZED, VmState.RESCUED)
+#: Actions that boot a guest which was off, and no other.
+GENTLE = (
+    Action.CREATE,
+    Action.START,
+    Action.STOP,
+    Action.PAUSE,
+    Action.UNPAUSE,
+    Action.SUSPEND,
+    Action.RESUME,
+    Action.RESTORE,
+    Action.LIVE_MIGRATE,
+    Action.CREATE_IMAGE,
+    Action.CREATE_BACKUP,
+    Action.ATTACH_INTERFACE,
+    Action.DETACH_INTERFACE,
+)
+
+
+def _an_image(cloud: Cloud, instance: Instance) -> dict[str, Any]:
+    """One to be filled, as the request makes it."""
+    properties = {"instance_uuid": str(instance.id), "image_type": "backup", "backup_type": "d"}
+    new = NewImage(name="copy", container_format="bare", properties=properties)
+    image = cloud.services.images.create(cloud.admin, new)
+    return {"image_id": str(image.id), "backup_type": "d", "rotation": 1}
+
+
+def _an_image_with_bytes(cloud: Cloud, instance: Instance) -> dict[str, Any]:
+    with cloud.database.read() as session:
+        known = session.scalars(sa.select(Image.id).where(Image.name == "rescue")).first()
+    if known is None:
+        new = NewImage(name="rescue", disk_format="raw", container_format="bare")
+        known = cloud.services.images.create(cloud.admin, new).id
+        cloud.services.image_data.upload(cloud.admin, known, io.BytesIO(bytes(512)))
+    return {"image_id": str(known)}
+
+
+def _a_port(cloud: Cloud, instance: Instance) -> dict[str, Any]:
+    """One that the request has plugged in."""
+    with cloud.database.write() as session:
+        port = networks.add_port(
+            session,
+            session.scalars(sa.select(Network.id)).one(),
+            project_id=instance.project_id,
+            device_id=str(instance.id),
+            device_owner="compute:nova",
+            order=1,
+            now=cloud.clock(),
+        )
+    return {"port_id": str(port)}
+
+
+def _its_port(cloud: Cloud, instance: Instance) -> dict[str, Any]:
+    with cloud.database.read() as session:
+        port = session.scalars(sa.select(Port.id).where(Port.device_id == str(instance.id))).one()
+    return {"port_id": str(port)}
+
+
+def _a_flavor(cloud: Cloud, instance: Instance) -> dict[str, Any]:
+    return {"flavor": {**flavor_of(instance), "memory_mb": instance.memory_mb * 2}}
+
+
+#: What a request finds or makes before it begins an operation of some kind.
+REQUESTS: Mapping[str, Callable[[Cloud, Instance], dict[str, Any]]] = {
+    "instance.snapshot": _an_image,
+    "instance.backup": _an_image,
+    "instance.shelve": _an_image,
+    "instance.rescue": _an_image_with_bytes,
+    "instance.resize": _a_flavor,
+    "instance.attach_interface": _a_port,
+    "instance.detach_interface": _its_port,
 }
 
 
@@ -114,13 +219,14 @@ class Arena:
         if state is VmState.BUILDING:
             return instance.id
         cloud.settle()
+        for kind in ROADS.get(state, ()):
+            self._ask(instance.id, FLOWS[kind], FLOWS[kind].variants[0])
+            cloud.settle()
         with cloud.database.write() as session:
             row = session.scalars(sa.select(Instance).where(Instance.id == instance.id)).one()
-            assert row.vm_state is VmState.ACTIVE, row.fault
-            row.vm_state, host = state, row.host
-        assert host
-        machine = cloud.hosts[host].machine
-        machine.keep(dataclasses.replace(machine.guests[instance.id], power_state=POWER[state]))
+            if state is VmState.ERROR:
+                row.vm_state = state
+            assert row.vm_state is state, row.fault
         self.boots, self.addresses = self._boots(instance.id), self._addresses(instance.id)
         return instance.id
 
@@ -128,23 +234,35 @@ class Arena:
         """What the request writes down; a create has been begun with its instance."""
         if self.scenario.flow.action is Action.CREATE:
             return
-        context, trip = self.cloud.admin, self.trip
-        self.trip = lambda committed: None  # the request is no part of what is attacked
-        with self.cloud.database.write() as session:
+        trip, faults = self.trip, self.cloud.bus.faults
+        # The request is no part of what is attacked.
+        self.trip, self.cloud.bus.faults = lambda committed: None, lambda message: [message]
+        operation = self._ask(id, self.scenario.flow, self.scenario.variant)
+        self.trip, self.cloud.bus.faults = trip, faults
+        self.cloud.bus.wake([operation])
+
+    def _ask(self, id: UUID, flow: Flow, variant: Mapping[str, Any]) -> UUID:
+        """Begin an operation as a request does."""
+        cloud = self.cloud
+        with cloud.database.read() as session:
+            instance = session.scalars(sa.select(Instance).where(Instance.id == id)).one()
+        request = REQUESTS.get(flow.kind)
+        found = request(cloud, instance) if request else {}
+        with cloud.database.write() as session:
             instance = session.scalars(sa.select(Instance).where(Instance.id == id)).one()
             values = begin.row(
-                self.scenario.flow.kind,
+                flow.kind,
                 id,
                 project_id=instance.project_id,
-                user_id=context.user_id,
+                user_id=cloud.admin.user_id,
                 request_id="req-attack",
-                now=self.cloud.clock(),
-                args=dict(self.scenario.variant),
+                now=cloud.clock(),
+                args={**variant, **found},
             )
             operation = begin.begin(session, instance, values)
         assert operation
-        self.trip = trip
-        self.cloud.bus.wake([operation])
+        cloud.bus.wake([operation])
+        return operation
 
     def run(self, id: UUID) -> None:
         """Until nothing moves; a scheduler that crashes is followed by a new one."""
@@ -167,6 +285,7 @@ class Arena:
             instance = session.scalars(sa.select(Instance).where(Instance.id == id)).one()
             self._check_operation(session, id, may_fail=may_fail)
             self._check_networks(session)
+            self._check_filters()
             claims = session.scalars(sa.select(Allocation)).all()
         where = [(host, power) for (host, guest), power in cloud.guests().items() if guest == id]
         assert instance.operation_id is None and instance.task_state is None
@@ -174,9 +293,14 @@ class Arena:
         assert not (left := cloud.leftovers()), left
         action = self.scenario.flow.action
         if not may_fail:
-            assert instance.vm_state is ACTIONS[action].ends_in, instance.fault
-        if instance.vm_state is VmState.DELETED:
-            assert not where and not claims and not self._addresses(id)
+            expected = ACTIONS[action].leaves(self.scenario.starts_from)
+            assert instance.vm_state is expected, instance.fault
+        if instance.vm_state in NOWHERE:
+            assert not where and not claims
+            assert bool(self._addresses(id)) == (instance.vm_state is not VmState.DELETED)
+        elif instance.vm_state is VmState.RESIZED:
+            # Room and a guest on both hosts, or on the one that is both.
+            assert instance.host in {host for host, _ in where} == {c.host for c in claims}
         elif action is Action.CREATE and instance.vm_state is VmState.ERROR:
             assert not where and not claims and not self._addresses(id)
             assert instance.fault and instance.fault["message"]
@@ -185,15 +309,35 @@ class Arena:
             assert [(c.host, c.memory_mb, c.vcpus) for c in claims] == [
                 (instance.host, instance.memory_mb, instance.vcpus)
             ]
-            addresses = self._addresses(id)
-            assert len(addresses) == 1 and addresses == (self.addresses or addresses)
+            self._check_addresses(id, action, may_fail=may_fail)
         if instance.vm_state in POWER and where and instance.vm_state is not VmState.ERROR:
-            assert where[0][1] == POWER[instance.vm_state]
+            resized_off = instance.vm_state is VmState.RESIZED and self.was_off(id)
+            expected_power = PowerState.SHUTDOWN if resized_off else POWER[instance.vm_state]
+            # A host that was down when something was undone has missed it.
+            missed = instance.vm_state in HALFWAY and may_fail
+            assert missed or expected_power == dict(where)[str(instance.host)]
         return instance.vm_state
+
+    def was_off(self, id: UUID) -> bool:
+        """Whether the instance was stopped before it was resized."""
+        with self.cloud.database.read() as session:
+            states = sa.select(Migration.old_vm_state).where(Migration.instance_id == id)
+            return VmState.STOPPED in session.scalars(states).all()
+
+    def _check_addresses(self, id: UUID, action: Action, *, may_fail: bool) -> None:
+        """What it had, and one more or less where that was asked for and not refused."""
+        addresses, before = self._addresses(id), self.addresses or self._addresses(id)
+        if action is Action.ATTACH_INTERFACE and not (may_fail and addresses == before):
+            assert before < addresses and len(addresses) == len(before) + 1
+        elif action is Action.DETACH_INTERFACE and not (may_fail and addresses == before):
+            assert not addresses
+        else:
+            assert len(addresses) == 1 and addresses == before
 
     def check_tidiness(self, id: UUID) -> None:
         """Nothing had to be swept behind this instance: each step cleaned up after itself."""
-        swept = [m for m in self.cloud.bus.sent if isinstance(m, Command) and m.operation_id == id]
+        said = [m for m in self.cloud.bus.sent if isinstance(m, Command) and m.operation_id == id]
+        swept = [m for m in said if m.verb != "guest.protect"]  # those follow security groups
         assert self.untidy or not swept, swept
 
     def _check_operation(self, session: Session, id: UUID, *, may_fail: bool) -> None:
@@ -220,9 +364,12 @@ class Arena:
                 done.append(event.name)
         assert done == ([step.name for step in self.scenario.flow.steps] if succeeded else [])
         # A reboot that is asked for again, because its report was lost, is done again.
-        if succeeded and operation.action not in (Action.REBOOT, Action.DELETE):
-            off = self.scenario.starts_from in (VmState.BUILDING, VmState.STOPPED)
-            assert self._boots(id) == self.boots + off, "it was booted too often, or not at all"
+        action = Action(operation.action)
+        if succeeded and action in GENTLE:
+            began, ended = self.scenario.starts_from, ACTIONS[action]
+            off = POWER.get(began, PowerState.SHUTDOWN) is PowerState.SHUTDOWN
+            boots = off and POWER[ended.leaves(began)] is PowerState.RUNNING
+            assert self._boots(id) == self.boots + boots, "it was booted too often, or not at all"
 
     def _check_networks(self, session: Session) -> None:
         """The gateway provides the newest of each network, and knows everyone who is on it."""
@@ -236,6 +383,14 @@ class Arena:
             assert leases == set(session.scalars(sa.select(FixedAddress.address)))
         for network in session.scalars(sa.select(Network).where(Network.gateway_host.is_not(None))):
             assert host.plans[network.id].generation == network.generation
+
+    def _check_filters(self) -> None:
+        """Every guest that is on a network is filtered where it is, and nothing else is."""
+        for name, at in self.cloud.hosts.items():
+            wired = {id for id, guest in at.machine.guests.items() if guest.macs}
+            # A host that was down may have kept some, for interfaces that are no more.
+            kept = set(at.network.filters)
+            assert kept == wired or (self.untidy and kept > wired), f"filters on {name}"
 
     def _boots(self, id: UUID) -> int:
         guests = [host.machine.guests.get(id) for host in self.cloud.hosts.values()]
@@ -316,7 +471,9 @@ def repeat_every_step(arena: Arena, n: int) -> bool | None:
     def twice(act: Act) -> Act:
         def run(context: StepContext) -> None:
             act(context)
-            act(context)
+            # One that says it is not through is run again as it is, for its next host.
+            if not context.repeat:
+                act(context)
 
         return run
 
@@ -328,7 +485,7 @@ def fail_each_step(arena: Arena, n: int) -> bool | None:
     """One step is refused, for good."""
     if n >= len(arena.scenario.flow.steps):
         return None
-    if arena.scenario.flow.insists:
+    if arena.scenario.flow.insists or arena.scenario.flow.steps[n].insists:
         return fail_each_step_once(arena, n)
     arena.wrap_step(n, do=lambda context: _raise(RemoteFailure("no luck"))())
     return True
@@ -358,10 +515,16 @@ def _stumble(arena: Arena, n: int, error: Exception, *, may_fail: bool) -> bool 
     return may_fail
 
 
+def last_that_may_fail(flow: Flow) -> int:
+    """The step from which the longest way back leads; -1 when there is none."""
+    may = [i for i, step in enumerate(flow.steps) if not (flow.insists or step.insists)]
+    return max(may, default=-1)
+
+
 def fail_then_fail_to_undo(arena: Arena, n: int) -> bool | None:
     """The last step is refused for good, and the n-th undo takes three tries."""
-    flow = arena.scenario.flow
-    if n >= len(flow.steps) or flow.insists:
+    flow, last = arena.scenario.flow, last_that_may_fail(arena.scenario.flow)
+    if n > last:
         return None
     tries, undo = itertools.count(), flow.steps[n].undo
 
@@ -370,7 +533,6 @@ def fail_then_fail_to_undo(arena: Arena, n: int) -> bool | None:
         if next(tries) < 3:
             raise RemoteFailure("still busy")
 
-    last = len(flow.steps) - 1
     arena.wrap_step(n, undo=stubborn)
     steps = list(arena.flows[flow.kind].steps)
     steps[last] = dataclasses.replace(
@@ -398,12 +560,12 @@ def crash_at_each_commit(arena: Arena, n: int) -> bool | None:
 
 def crash_at_each_commit_of_a_failing_flow(arena: Arena, n: int) -> bool | None:
     """The same on the way back."""
-    flow = arena.scenario.flow
-    if flow.insists or crash_at_each_commit(arena, n) is None:
+    flow, last = arena.scenario.flow, last_that_may_fail(arena.scenario.flow)
+    if last < 0 or crash_at_each_commit(arena, n) is None:
         return None
     steps = list(arena.flows[flow.kind].steps)
-    steps[-1] = dataclasses.replace(
-        steps[-1], do=lambda context: _raise(RemoteFailure("no luck"))()
+    steps[last] = dataclasses.replace(
+        steps[last], do=lambda context: _raise(RemoteFailure("no luck"))()
     )
     arena.flows[flow.kind] = dataclasses.replace(flow, steps=tuple(steps))
     return True

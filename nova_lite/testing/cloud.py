@@ -33,10 +33,11 @@ from nova_lite.compute.verbs import ComputeVerbs
 from nova_lite.db.base import Base
 from nova_lite.db.engine import Database
 from nova_lite.db.models import Instance, Operation
+from nova_lite.domain.errors import HypervisorError
 from nova_lite.domain.specs import Role
-from nova_lite.network.fake import FakeNetwork
+from nova_lite.network.fake import FakeHost, FakeNetwork
 from nova_lite.network.verbs import NetworkVerbs
-from nova_lite.services.identity import admin_context
+from nova_lite.services.identity.identity import admin_context
 from nova_lite.testing.audit import leftovers, unfinished
 from nova_lite.testing.bus import PatientBus
 from nova_lite.virt.fake import FakeDriver, Machine
@@ -63,6 +64,7 @@ class ComputeHost:
 
     name: str
     machine: Machine = field(default_factory=Machine)
+    network: FakeHost = field(default_factory=FakeHost)
 
 
 class Cloud:
@@ -101,11 +103,16 @@ class Cloud:
         self.keys = Keys(MultiFernet([Fernet(Fernet.generate_key())]), b"signing")
         self.seed = seed
         self.hosts = {f"host{i}": ComputeHost(f"host{i}") for i in range(1, hosts + 1)}
+        machines = {name: host.machine for name, host in self.hosts.items()}
+        for machine in machines.values():
+            machine.peers = machines
         self.network = FakeNetwork()
         self.start_control()
         self.services = wiring.services(self.config, self.database, self.keys, self.bus, self.clock)
         admin = self.services.identity.bootstrap(PASSWORD)
         self.admin = admin_context(admin.project_id)
+        self.services.catalog.ensure()
+        self.services.metadefs.bootstrap()
         for host in self.hosts:
             self.start_compute(host)
         self.start_network()
@@ -129,7 +136,8 @@ class Cloud:
 
     def start_compute(self, host: str) -> None:
         virt = FakeDriver(self.hosts[host].machine)
-        verbs = ComputeVerbs(virt, self.network)
+        network = FakeNetwork(self.hosts[host].network)
+        verbs = ComputeVerbs(virt, network, self._upload)
         done = {str(id): guest.sequence for id, guest in virt.guests().items()}
         worker = Worker(host, verbs.verbs(), verbs.questions(), self.bus.report, done)
         self.bus.workers[Role.COMPUTE, host] = worker
@@ -139,6 +147,14 @@ class Cloud:
         worker = Worker("net1", NetworkVerbs(self.network).verbs(), {}, self.bus.report)
         self.bus.workers[Role.NETWORK, "net1"] = worker
         self.bus.status(self._network_status(started=True))
+
+    def _upload(self, url: str, path: Path) -> None:
+        """What a worker does by HTTP."""
+        request = webob.Request.blank(url, method="PUT", body=path.read_bytes())
+        request.content_type = "application/octet-stream"
+        status = request.get_response(self.application).status_int
+        if status != 204:
+            raise HypervisorError(f"the image service answered {status} to a snapshot")
 
     def kill(self, role: Role, host: str) -> None:
         """The worker is gone with all it was doing; its machine runs on."""
@@ -189,6 +205,7 @@ class Cloud:
         Raises AssertionError when something is still unfinished after `hours`.
         """
         end = self.clock.time + dt.timedelta(hours=hours)
+        self.services.image_imports.run_all()
         while True:
             self.deliver()
             self.control.reconcile()

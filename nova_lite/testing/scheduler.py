@@ -22,7 +22,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from nova_lite.scheduler.base import Placement, Ranking, Scheduler, SchedulerSettings
+from nova_lite.scheduler.base import (
+    AFFINITY,
+    ANTI_AFFINITY,
+    SOFT_AFFINITY,
+    SOFT_ANTI_AFFINITY,
+    Group,
+    Placement,
+    Ranking,
+    Scheduler,
+    SchedulerSettings,
+)
 from nova_lite.scheduler.fleet import Fleet, HostRow, Ratios
 
 Make = Callable[[], Scheduler]
@@ -51,6 +61,13 @@ hosts = some.lists(
     unique_by=lambda host: host.name,
     max_size=len(_names),
 )
+_some_hosts = some.frozensets(some.sampled_from([*_names, "stranger"]), max_size=2)
+_groups = some.builds(
+    Group,
+    policy=some.sampled_from([AFFINITY, ANTI_AFFINITY, SOFT_AFFINITY, SOFT_ANTI_AFFINITY]),
+    members=some.dictionaries(some.sampled_from(_names), some.integers(1, 3), max_size=3),
+    max_per_host=some.integers(1, 3),
+)
 requests = some.builds(
     Placement,
     memory_mb=some.integers(0, 4),
@@ -58,7 +75,10 @@ requests = some.builds(
     disk_gb=some.integers(0, 3),
     zone=some.none() | _zones | some.just("nowhere"),
     host=some.none() | some.none() | some.sampled_from([*_names, "stranger"]),
-    avoid=some.frozensets(some.sampled_from([*_names, "stranger"]), max_size=2),
+    avoid=_some_hosts,
+    same_hosts=some.none() | some.none() | _some_hosts,
+    other_hosts=some.just(frozenset()) | _some_hosts,
+    group=some.none() | some.none() | _groups,
 )
 
 # The same examples every time: a suite that fails one day in ten teaches to look away.
@@ -92,10 +112,19 @@ def will_do(host: HostRow, request: Placement) -> bool:
         and request.zone in (None, host.zone)
         and request.host in (None, host.name)
         and host.name not in request.avoid
+        and (request.same_hosts is None or host.name in request.same_hosts)
+        and host.name not in request.other_hosts
+        and (request.group is None or _group_allows(host, request.group))
         and host.memory_mb_used + request.memory_mb <= int(host.memory_mb * RATIOS.memory)
         and host.vcpus_used + request.vcpus <= int(host.vcpus * RATIOS.vcpus)
         and host.disk_gb_used + request.disk_gb <= int(host.disk_gb * RATIOS.disk)
     )
+
+
+def _group_allows(host: HostRow, group: Group) -> bool:
+    if group.policy == AFFINITY:
+        return not group.members or host.name in group.members
+    return group.policy != ANTI_AFFINITY or group.members.get(host.name, 0) < group.max_per_host
 
 
 def with_one_more(host: HostRow, request: Placement) -> HostRow:
@@ -162,6 +191,8 @@ def many_at_once_fill_the_hosts_to_the_brim_and_no_further(make: Make) -> None:
                 assert set(ranking.hosts) <= good, f"{ranking.hosts} is not within {good}"
                 first = ranking.hosts[0]
                 now[first] = with_one_more(now[first], request)
+                if request.group is not None:
+                    request = replace(request, group=request.group.joined(first))
             else:
                 assert set(ranking.refused) == set(now), "every host has its reason"
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import libvirt
 import pytest
 
 from nova_lite.images.cache import ImageCache
-from nova_lite.testing.virt import Connect, VirtDriverConformance
+from nova_lite.testing.virt import (
+    AGENT,
+    CONTENT,
+    HOT,
+    IMAGE,
+    SCREEN,
+    Connect,
+    VirtDriverConformance,
+)
 from nova_lite.virt.driver import VirtDriver
-from nova_lite.virt.fake import FakeDriver, Machine
+from nova_lite.virt.fake import PLENTY, FakeDriver, Machine
 from nova_lite.virt.libvirt.driver import LibvirtDriver
 
 
@@ -30,7 +39,18 @@ class TestFakeInADirectory(VirtDriverConformance):
         return lambda: FakeDriver(Machine(directory=tmp_path))
 
 
+class TestFakeThatStaysWhereItIs(VirtDriverConformance):
+    """On a machine without any of the abilities that not all have."""
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        machine = Machine(replace(PLENTY, abilities=()))
+        return lambda: FakeDriver(machine)
+
+
 class TestLibvirtsOwnMock(VirtDriverConformance):
+    lacks = frozenset({HOT, AGENT, SCREEN})
+
     @pytest.fixture
     def connect(self, tmp_path: Path) -> Iterator[Connect]:
         # The mock lives as long as one connection to it is open.
@@ -38,8 +58,8 @@ class TestLibvirtsOwnMock(VirtDriverConformance):
         drivers: list[LibvirtDriver] = []
 
         def connect() -> VirtDriver:
-            images = ImageCache(tmp_path / "_base")
-            drivers.append(LibvirtDriver("test:///default", tmp_path, images, "test"))
+            images = ImageCache(tmp_path / "_base", lambda url: iter([{IMAGE.url: CONTENT}[url]]))
+            drivers.append(LibvirtDriver("test:///default", tmp_path, images, "test", patience=0.1))
             return drivers[-1]
 
         yield connect

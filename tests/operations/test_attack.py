@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nova_lite.services.flavors import NewFlavor
-from nova_lite.services.networks import NewNetwork, NewSubnet
+from nova_lite.services.compute.flavors import NewFlavor
+from nova_lite.services.network.networks import NewNetwork, NewSubnet
 from nova_lite.testing.attack import (
     ATTACKS,
     Arena,
@@ -31,7 +31,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
 
 
 def a_cloud(directory: Path) -> Cloud:
-    cloud = Cloud(directory, hosts=3)
+    cloud = Cloud(directory, hosts=3, options_={"compute.shelved_offload_time": -1})
     services, admin = cloud.services, cloud.admin
     services.flavors.create(admin, NewFlavor("small", 512, 1, 1, flavorid="s"))
     network = services.networks.create_networks(admin, [NewNetwork(name="n")])[0].id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,8 +23,11 @@ class Host(Base):
     __tablename__ = "hosts"
 
     number: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
+    id: Mapped[UUID | None] = mapped_column(unique=True, default=uuid4)  # None: from before it was
     name: Mapped[str] = mapped_column(sa.String(255), unique=True)
     zone: Mapped[str] = mapped_column(sa.String(255))
+    aggregate_zone: Mapped[str | None] = mapped_column(sa.String(255))
+    """The zone its aggregates give it, and then also `zone`; else that is what its worker says."""
     address: Mapped[str] = mapped_column(sa.String(64))
     memory_mb: Mapped[int]
     memory_mb_used: Mapped[int] = mapped_column(default=0)
@@ -36,6 +39,9 @@ class Host(Base):
     hypervisor_type: Mapped[str] = mapped_column(sa.String(64))
     hypervisor_version: Mapped[int]
     cpu_info: Mapped[dict[str, Any]]
+    abilities: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """What its hypervisor can do beyond the usual: words of domain.specs.ABILITIES."""
+    architecture: Mapped[str | None] = mapped_column(sa.String(64))
 
 
 class Allocation(Base):
@@ -58,6 +64,7 @@ class Service(Base):
     __table_args__ = (sa.UniqueConstraint("role", "host"),)
 
     number: Mapped[int] = mapped_column(SerialNumber, primary_key=True, autoincrement=True)
+    id: Mapped[UUID | None] = mapped_column(unique=True, default=uuid4)  # None: from before it was
     role: Mapped[Role]
     host: Mapped[str] = mapped_column(sa.String(255))
     zone: Mapped[str] = mapped_column(sa.String(255))
@@ -65,4 +72,5 @@ class Service(Base):
     disabled_reason: Mapped[str | None] = mapped_column(sa.String(255))
     forced_down: Mapped[bool] = mapped_column(default=False)
     last_seen_at: Mapped[dt.datetime]
+    uptime: Mapped[str | None] = mapped_column(sa.String(255))  # of its host, as uptime(1) says it
     created_at: Mapped[dt.datetime]

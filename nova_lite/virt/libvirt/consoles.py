@@ -1,4 +1,4 @@
-"""Reading what a guest wrote to its serial port.
+"""A guest's consoles: where its screen is, and what it wrote to its serial port.
 
 QEMU appends to one file.  When virtlogd stands in between (the default of
 libvirt's packages), it turns the log over at 2 MiB and keeps the older parts
@@ -10,10 +10,21 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 from nova_lite.domain.errors import HypervisorError
+from nova_lite.virt.driver import Console
 
 PARTS = ("", ".0", ".1", ".2")  # newest first
+
+
+def address(domain: str, kind: str) -> Console:
+    """Where the graphics of this kind are, as the XML of a running domain says."""
+    for graphics in ET.fromstring(domain).iterfind("devices/graphics"):
+        port = int(graphics.get("port", "-1"))
+        if graphics.get("type") == kind and port > 0:
+            return Console(graphics.get("listen", "127.0.0.1"), port)
+    raise HypervisorError(f"The guest has no {kind} console")
 
 
 def tail(log: Path, max_bytes: int) -> bytes:

@@ -34,6 +34,9 @@ REASONS: dict[tuple[int, int], PowerState] = {
     (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP): P.NOSTATE,
 }
 
+OFF = frozenset({P.SHUTDOWN, P.CRASHED})
+SAVE = libvirt.VIR_DOMAIN_SAVE_RUNNING  # a guest that was paused before runs when it is back
+
 Step = Callable[[Any], object]
 
 #: From what a guest is to what it should be.
@@ -45,11 +48,17 @@ STEPS: dict[tuple[PowerState, PowerState], Step] = {
     (P.RUNNING, P.SHUTDOWN): lambda domain: domain.destroy(),
     (P.PAUSED, P.SHUTDOWN): lambda domain: domain.destroy(),
     (P.NOSTATE, P.SHUTDOWN): lambda domain: domain.destroy(),
+    # libvirt starts a guest from its saved memory by itself when there is some.
+    (P.SUSPENDED, P.RUNNING): lambda domain: domain.create(),
+    (P.SUSPENDED, P.SHUTDOWN): lambda domain: domain.managedSaveRemove(),
+    (P.RUNNING, P.SUSPENDED): lambda domain: domain.managedSave(SAVE),
+    (P.PAUSED, P.SUSPENDED): lambda domain: domain.managedSave(SAVE),
 }
 SATISFIED_BY: dict[PowerState, frozenset[PowerState]] = {
     P.RUNNING: frozenset({P.RUNNING}),
     P.PAUSED: frozenset({P.PAUSED}),
-    P.SHUTDOWN: frozenset({P.SHUTDOWN, P.CRASHED}),  # a crashed guest is off
+    P.SUSPENDED: frozenset({P.SUSPENDED}),
+    P.SHUTDOWN: OFF,  # a crashed guest is off
 }
 
 SETTLE = 15  # seconds for a guest to become what it was told, when something else moves it too
@@ -69,7 +78,7 @@ def ask_to_shut_down(domain: Any, grace: float, clock: Clock) -> None:
     """Press the power button and wait until the guest is off, but not longer than `grace`."""
     ask_at = clock.monotonic()
     end = ask_at + grace
-    while (now := clock.monotonic()) < end and _state(domain) == P.RUNNING:
+    while (now := clock.monotonic()) < end and state_of(domain) == P.RUNNING:
         if now >= ask_at:
             ask_at = now + ASK_AGAIN
             with it_may_have_moved():
@@ -80,7 +89,7 @@ def ask_to_shut_down(domain: Any, grace: float, clock: Clock) -> None:
 def bring(domain: Any, target: PowerState, clock: Clock) -> None:
     """Take the steps to `target`, looking again whenever the guest moved by itself."""
     end, refused = clock.monotonic() + SETTLE, ""
-    while (now := _state(domain)) not in SATISFIED_BY[target]:
+    while (now := state_of(domain)) not in SATISFIED_BY[target]:
         if clock.monotonic() >= end:
             raise HypervisorError(f"{domain.name()} does not become {target}{refused}")
         step = STEPS.get((now, target))
@@ -98,13 +107,21 @@ def bring(domain: Any, target: PowerState, clock: Clock) -> None:
             clock.sleep(POLL)
 
 
+def state_of(domain: Any) -> PowerState:
+    return or_suspended(power_state(*domain.state()), domain)
+
+
+def or_suspended(state: PowerState, domain: Any) -> PowerState:
+    """What libvirt's two numbers do not tell: whether a guest that is off kept its memory.
+
+    The reason "saved" is forgotten when libvirtd restarts, and stays when the memory is removed.
+    """
+    return P.SUSPENDED if state in OFF and domain.hasManagedSaveImage() else state
+
+
 def power_state(state: int, reason: int) -> PowerState:
     """Our word for libvirt's two numbers."""
     return REASONS.get((state, reason)) or STATES.get(state, P.NOSTATE)
-
-
-def _state(domain: Any) -> PowerState:
-    return power_state(*domain.state())
 
 
 @contextmanager

@@ -34,6 +34,7 @@ class DiskFile:
     path: Path
     base: Path | None = None
     base_format: str = "raw"
+    boot: bool = False  # the guest starts from this one instead of the first
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,20 @@ class Definition:
     vcpus: int
     memory_mb: int
     sequence: int
+    disk_generation: int = 0  # guests defined by the first release have none
 
 
 def domain_xml(
     spec: GuestSpec, disks: Iterable[DiskFile], *, console_log: Path, virt_type: VirtType
 ) -> str:
+    disks = list(disks)
     domain = ET.Element("domain", type=virt_type)
     _add(domain, "name", spec.name)
     _add(domain, "uuid", str(spec.id))
     _metadata(domain, spec)
     _add(domain, "memory", str(spec.memory_mb), unit="MiB")
     _add(domain, "vcpu", str(spec.vcpus))
-    _firmware(domain, spec)
+    _firmware(domain, spec, in_order=not any(disk.boot for disk in disks))
     features = _add(domain, "features")
     _add(features, "acpi")
     _add(features, "apic")
@@ -76,6 +79,7 @@ def domain_xml(
     for nic in spec.nics:
         _interface(devices, nic)
     _console(devices, console_log)
+    _agent(devices)
     _add(devices, "graphics", type="vnc", autoport="yes", listen="127.0.0.1")
     _add(_add(devices, "video"), "model", type="vga")
     _add(devices, "memballoon", model="virtio")
@@ -94,7 +98,13 @@ def definition(xml: str) -> Definition | None:
         vcpus=int(domain.findtext("vcpu", "0")),
         memory_mb=int(domain.findtext("memory", "0")) // 1024,  # libvirt answers in KiB
         sequence=int(ours.get("sequence", "0")),
+        disk_generation=int(ours.get("disk-generation", "0")),
     )
+
+
+def interface_xml(nic: Nic) -> str:
+    """A NIC by itself, to be plugged into a running guest."""
+    return ET.tostring(_interface(ET.Element("devices"), nic), encoding="unicode")
 
 
 def cpu_info(capabilities: str) -> dict[str, Any]:
@@ -118,15 +128,18 @@ def _numbers(topology: ET.Element) -> dict[str, int]:
 
 
 def _metadata(domain: ET.Element, spec: GuestSpec) -> None:
-    guest = _add(_add(domain, "metadata"), f"{{{NAMESPACE}}}guest", sequence=str(spec.sequence))
+    guest = _add(_add(domain, "metadata"), f"{{{NAMESPACE}}}guest")
+    guest.set("sequence", str(spec.sequence))
+    guest.set("disk-generation", str(spec.disk_generation))
     _add(guest, f"{{{NAMESPACE}}}name", spec.display_name)
     _add(guest, f"{{{NAMESPACE}}}project", spec.project_id)
 
 
-def _firmware(domain: ET.Element, spec: GuestSpec) -> None:
+def _firmware(domain: ET.Element, spec: GuestSpec, *, in_order: bool) -> None:
     os = _add(domain, "os")
     _add(os, "type", "hvm", arch="x86_64", machine="pc")
-    _add(os, "boot", dev="hd")
+    if in_order:
+        _add(os, "boot", dev="hd")
     _add(os, "smbios", mode="sysinfo")
     # cloud-init decides by the product's name whether it asks a metadata
     # service of OpenStack; with any other name it gives up early.
@@ -156,15 +169,18 @@ def _disk(devices: ET.Element, file: DiskFile) -> None:
         _add(source, "seclabel", model="dac", relabel="no")
         _add(backing, "backingStore")
     _add(disk, "target", dev=file.target, bus="virtio")
+    if file.boot:
+        _add(disk, "boot", order="1")
 
 
-def _interface(devices: ET.Element, nic: Nic) -> None:
+def _interface(devices: ET.Element, nic: Nic) -> ET.Element:
     interface = _add(devices, "interface", type="bridge")
     _add(interface, "mac", address=nic.mac)
     _add(interface, "source", bridge=nic.link.bridge)
     _add(interface, "target", dev=nic.tap)
     _add(interface, "model", type="virtio")
     _add(interface, "mtu", size=str(nic.link.mtu))
+    return interface
 
 
 def _console(devices: ET.Element, log: Path) -> None:
@@ -172,6 +188,13 @@ def _console(devices: ET.Element, log: Path) -> None:
     # Appending, so that the log of the boot before this one is still there to be read.
     _add(serial, "source", path=str(log), append="on")
     _add(serial, "target", type="isa-serial", port="0")
+
+
+def _agent(devices: ET.Element) -> None:
+    """Where the agent inside the guest is spoken to, if it runs one."""
+    channel = _add(devices, "channel", type="unix")
+    _add(channel, "source", mode="bind")
+    _add(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
 
 
 # Not one of these may stand in an XML document, escaped or not.

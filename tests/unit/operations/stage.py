@@ -16,9 +16,9 @@ from nova_lite.db.models import Instance, Operation, OperationEvent
 from nova_lite.operations import FLOWS
 from nova_lite.operations.flow import Flow, Step, StepContext
 from nova_lite.operations.instance_power import INSTANCE_REBOOT
-from nova_lite.services.flavors import NewFlavor
-from nova_lite.services.instances import NewInstance
-from nova_lite.services.networks import NewNetwork, NewSubnet
+from nova_lite.services.compute.flavors import NewFlavor
+from nova_lite.services.compute.instances import NewInstance
+from nova_lite.services.network.networks import NewNetwork, NewSubnet
 from nova_lite.testing.cloud import Cloud
 
 

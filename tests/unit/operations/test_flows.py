@@ -18,9 +18,9 @@ from nova_lite.domain.states import PowerState
 from nova_lite.operations import FLOWS
 from nova_lite.operations.flow import StepContext
 from nova_lite.operations.instance_create import discard
-from nova_lite.services.flavors import NewFlavor
-from nova_lite.services.images import NewImage
-from nova_lite.services.instances import NewInstance
+from nova_lite.services.compute.flavors import NewFlavor
+from nova_lite.services.compute.instances import NewInstance
+from nova_lite.services.image.images import NewImage
 from nova_lite.testing.bus import Message
 from tests.unit.operations.stage import Stage, a_stage
 
@@ -247,7 +247,7 @@ def test_a_deleted_server_cannot_be_deleted_again(stage: Stage) -> None:
 def test_an_image_is_described_to_the_worker_by_a_link(stage: Stage) -> None:
     images, admin = stage.cloud.services.images, stage.cloud.admin
     image = images.create(admin, NewImage(name="i", disk_format="raw", container_format="bare"))
-    images.upload(admin, image.id, io.BytesIO(bytes(4096)))
+    stage.cloud.services.image_data.upload(admin, image.id, io.BytesIO(bytes(4096)))
     new = NewInstance("server", "s", image.id)
     stage.cloud.services.instances.create(admin, new)
     stage.cloud.settle()

@@ -177,7 +177,7 @@ def test_a_guest_that_was_deleted_is_removed_where_it_is_left(
     stage.cloud.pass_time(10)
     assert not stage.cloud.guests()
     assert stage.sent("guest.remove")[-1].sequence == sequence + 1
-    assert f"instance {server} has no place on {host}: its guest is removed" in caplog.text
+    assert f"instance {server} should not be like that on {host}: guest.remove" in caplog.text
 
 
 def test_a_guest_is_removed_from_a_host_that_is_not_its_own(stage: Stage) -> None:

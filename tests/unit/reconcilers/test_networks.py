@@ -16,8 +16,8 @@ from nova_lite.db.queries import networks as queries
 from nova_lite.domain.errors import NetworkError
 from nova_lite.domain.specs import NetworkPlan, Role, from_json
 from nova_lite.reconcilers.networks import RESEND_AFTER
-from nova_lite.services.instances import NetworkRequest
-from nova_lite.services.networks import NewNetwork
+from nova_lite.services.compute.instance_references import NetworkRequest
+from nova_lite.services.network.networks import NewNetwork
 from nova_lite.testing.bus import Message
 from tests.unit.operations.stage import Stage
 

@@ -1,4 +1,4 @@
-"""The console log: bounded, and nothing but the console log."""
+"""The console log, bounded, and nothing but the console log; and where the screen is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nova_lite.domain.errors import HypervisorError
-from nova_lite.virt.libvirt.consoles import tail
+from nova_lite.virt.driver import Console
+from nova_lite.virt.libvirt.consoles import address, tail
 
 
 @pytest.fixture
@@ -59,3 +60,15 @@ def test_neither_pipes_nor_directories_are_read(log: Path) -> None:
     log.mkdir()
     with pytest.raises(HypervisorError):
         tail(log, 100)
+
+
+def test_a_screen_is_where_the_running_domain_says() -> None:
+    def domain(port: str, listen: str = "") -> str:
+        where = f'<graphics type="vnc" port="{port}"{listen}/>'
+        return f"<domain><devices><graphics type='spice'/>{where}</devices></domain>"
+
+    assert address(domain("5901"), "vnc") == Console("127.0.0.1", 5901)
+    assert address(domain("5901", ' listen="192.0.2.1"'), "vnc") == Console("192.0.2.1", 5901)
+    for text, kind in ((domain("-1"), "vnc"), (domain("5901"), "spice"), (domain("1"), "serial")):
+        with pytest.raises(HypervisorError, match=f"no {kind} console"):
+            address(text, kind)

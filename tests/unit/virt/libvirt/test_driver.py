@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +19,7 @@ from nova_lite.domain.states import PowerState
 from nova_lite.images.cache import ImageCache
 from nova_lite.virt.libvirt.connection import Connection, ConnectionLost
 from nova_lite.virt.libvirt.driver import LibvirtDriver, host_memory_mb
+from tests.unit.virt.libvirt.errors import libvirt_error
 
 URI = "test:///default"
 P = PowerState
@@ -50,6 +53,10 @@ def test_a_guest_of_others_cannot_be_touched(driver: LibvirtDriver, mock: Any) -
         lambda: driver.power(theirs, P.SHUTDOWN),
         lambda: driver.reset(theirs),
         lambda: driver.console_log(theirs),
+        lambda: driver.diagnostics(theirs),
+        lambda: driver.set_password(theirs, "root", "x"),
+        lambda: driver.interrupt(theirs),
+        lambda: driver.snapshot(theirs).__enter__(),
     ):
         with pytest.raises(GuestNotFound):
             touch()
@@ -108,6 +115,67 @@ def test_the_serial_port_is_what_the_console_log_shows(
     assert driver.console_log(wanted.id, 3) == b"n: "
 
 
+def test_disks_are_thrown_away_only_when_they_are_of_an_older_generation(
+    driver: LibvirtDriver, tmp_path: Path
+) -> None:
+    wanted = spec()
+    disk = tmp_path / str(wanted.id) / "disk"
+    seen: list[bytes] = []
+    for number, generation in enumerate((1, 1, 0, 1, 2, 2)):
+        driver.ensure(replace(wanted, disk_generation=generation))
+        read = subprocess.check_output(["qemu-io", "-f", "qcow2", "-c", "read -v 0 1", str(disk)])
+        seen.append(read.split()[1])
+        write = f"write -q -P {number + 1} 0 512"
+        subprocess.run(["qemu-io", "-f", "qcow2", "-c", write, str(disk)], check=True)
+    assert seen == [b"00", b"01", b"02", b"03", b"00", b"05"]
+
+
+def test_a_worker_that_begins_finds_no_scratch(driver: LibvirtDriver, tmp_path: Path) -> None:
+    driver.clean()
+    wanted = spec()
+    driver.ensure(wanted)
+    (tmp_path / str(wanted.id) / "snapshot").mkdir()
+    driver.clean()
+    assert sorted(os.listdir(tmp_path / str(wanted.id))) == ["disk", "disk.vdb"]
+
+
+class Deaf:
+    """A guest of ours whose agent does not do what it is told."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        self.timeout: int | None = None
+
+    def XMLDesc(self, _: int) -> str:
+        return (
+            '<domain><metadata><nova:guest xmlns:nova="https://nova-lite.org/xmlns/libvirt/1"/>'
+            "</metadata></domain>"
+        )
+
+    def agentSetResponseTimeout(self, seconds: int) -> None:
+        self.timeout = seconds
+
+    def setUserPassword(self, user: str, password: str) -> None:
+        assert self.timeout and 0 < self.timeout < 60, "it could keep us waiting for ever"
+        raise libvirt_error(self.code, "QEMU guest agent is not connected")
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, "has no guest agent that answers"),
+        (libvirt.VIR_ERR_INTERNAL_ERROR, "QEMU guest agent is not connected"),
+    ],
+)
+def test_without_an_agent_no_password_is_set(
+    remote: LibvirtDriver, monkeypatch: pytest.MonkeyPatch, code: int, why: str
+) -> None:
+    monkeypatch.setattr(Wire, "lookupByUUIDString", lambda *_: Deaf(code))
+    with pytest.raises(HypervisorError, match=why) as refused:
+        remote.set_password(uuid4(), "root", "secret")
+    assert "secret" not in str(refused.value)
+
+
 def test_the_hosts_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
     assert host_memory_mb() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
     (tmp_path / "meminfo").write_text("MemFree: 1 kB\n")
@@ -136,20 +204,14 @@ class Wire:
 
     def getAllDomainStats(self, *_: int) -> list[tuple[Any, Any]]:
         if not self.alive:
-            raise _error(libvirt.VIR_ERR_INTERNAL_ERROR, "client socket is closed")
+            raise libvirt_error(libvirt.VIR_ERR_INTERNAL_ERROR, "client socket is closed")
         return []
 
     def lookupByUUIDString(self, _: str) -> Any:
-        raise _error(libvirt.VIR_ERR_NO_DOMAIN, "no domain")
+        raise libvirt_error(libvirt.VIR_ERR_NO_DOMAIN, "no domain")
 
     def close(self) -> None:
         self.closed = True
-
-
-def _error(code: int, message: str) -> libvirt.libvirtError:
-    error = libvirt.libvirtError(message)
-    error.err = (code, 0, message, 2, "", "", "", 0, 0)
-    return error
 
 
 @pytest.fixture
@@ -196,7 +258,7 @@ def test_a_libvirtd_that_stays_away_is_an_error_and_tried_again_later(
     working = libvirt.open
 
     def refuse(_: str) -> Wire:
-        raise _error(libvirt.VIR_ERR_SYSTEM_ERROR, "Failed to connect socket")
+        raise libvirt_error(libvirt.VIR_ERR_SYSTEM_ERROR, "Failed to connect socket")
 
     monkeypatch.setattr(libvirt, "open", refuse)
     for _ in "twice":
@@ -238,7 +300,7 @@ def test_a_wire_that_cannot_be_kept_alive_is_an_error(
     wires: list[Wire], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise _error(libvirt.VIR_ERR_INTERNAL_ERROR, "no event loop")
+        raise libvirt_error(libvirt.VIR_ERR_INTERNAL_ERROR, "no event loop")
 
     monkeypatch.setattr(Wire, "setKeepAlive", fail)
     with pytest.raises(HypervisorError, match="no event loop"):
@@ -257,7 +319,7 @@ class Vanishing:
         self.code = code
 
     def XMLDesc(self, _: int) -> str:
-        raise _error(self.code, "cannot tell")
+        raise libvirt_error(self.code, "cannot tell")
 
 
 def test_a_guest_that_goes_away_while_all_are_listed_is_left_out(

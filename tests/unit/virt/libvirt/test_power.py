@@ -9,22 +9,32 @@ import pytest
 
 from nova_lite.domain.errors import HypervisorError
 from nova_lite.domain.states import PowerState
-from nova_lite.virt.libvirt.power import STEPS, ask_to_shut_down, bring, power_state
+from nova_lite.virt.libvirt.power import (
+    STEPS,
+    ask_to_shut_down,
+    bring,
+    or_suspended,
+    power_state,
+    state_of,
+)
 
 P = PowerState
 RUNNING = (libvirt.VIR_DOMAIN_RUNNING, 0)
 PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER)
 STARTING = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 OFF = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED)
+SAVED = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SAVED)
 CRASHED = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED)
 
 #: Where each call is allowed, and where it leads.
 RULES = {
-    "create": ({OFF, CRASHED}, RUNNING),
+    "create": ({OFF, CRASHED, SAVED}, RUNNING),
     "resume": ({PAUSED}, RUNNING),
     "suspend": ({RUNNING}, PAUSED),
     "destroy": ({RUNNING, PAUSED, STARTING}, OFF),
     "shutdown": ({RUNNING}, RUNNING),
+    "managedSave": ({RUNNING, PAUSED}, SAVED),
+    "managedSaveRemove": ({SAVED}, OFF),
 }
 
 
@@ -75,6 +85,16 @@ class Domain:
     def shutdown(self) -> None:
         self._call("shutdown")
 
+    def managedSave(self, flags: int) -> None:
+        assert flags == libvirt.VIR_DOMAIN_SAVE_RUNNING
+        self._call("managedSave")
+
+    def managedSaveRemove(self) -> None:
+        self._call("managedSaveRemove")
+
+    def hasManagedSaveImage(self) -> int:
+        return int(self.now == SAVED)
+
 
 class Clock:
     def __init__(self) -> None:
@@ -106,6 +126,11 @@ def clock() -> Clock:
         (STARTING, P.SHUTDOWN, ["destroy"]),
         (OFF, P.SHUTDOWN, []),
         (CRASHED, P.SHUTDOWN, []),
+        (RUNNING, P.SUSPENDED, ["managedSave"]),
+        (PAUSED, P.SUSPENDED, ["managedSave"]),
+        (SAVED, P.SUSPENDED, []),
+        (SAVED, P.RUNNING, ["create"]),
+        (SAVED, P.SHUTDOWN, ["managedSaveRemove"]),
     ],
 )
 def test_one_step_is_enough(
@@ -118,10 +143,16 @@ def test_one_step_is_enough(
 
 
 def test_every_pair_of_states_is_either_a_step_or_refused(clock: Clock) -> None:
-    for start, state in ((OFF, P.SHUTDOWN), (CRASHED, P.CRASHED)):
-        assert (state, P.PAUSED) not in STEPS
+    for start, state, target in (
+        (OFF, P.SHUTDOWN, P.PAUSED),
+        (CRASHED, P.CRASHED, P.PAUSED),
+        (SAVED, P.SUSPENDED, P.PAUSED),
+        (OFF, P.SHUTDOWN, P.SUSPENDED),
+        (CRASHED, P.CRASHED, P.SUSPENDED),
+    ):
+        assert (state, target) not in STEPS
         with pytest.raises(HypervisorError, match=f"instance-1 is {state}: it cannot"):
-            bring(Domain(start), P.PAUSED, clock)
+            bring(Domain(start), target, clock)
 
 
 def test_a_guest_that_goes_off_while_we_pull_its_plug_is_off(clock: Clock) -> None:
@@ -194,10 +225,20 @@ def test_a_request_that_fails_for_other_reasons_is_an_error(clock: Clock) -> Non
 
 
 def test_nobody_is_asked_who_cannot_hear(clock: Clock) -> None:
-    for deaf in (PAUSED, OFF):
+    for deaf in (PAUSED, OFF, SAVED):
         domain = Domain(deaf)
         ask_to_shut_down(domain, 60, clock)
         assert domain.calls == []
+
+
+def test_memory_that_was_removed_is_not_kept_whatever_the_reason_says() -> None:
+    """Also libvirtd's: it stays "saved" until the next start, and is unknown after a restart."""
+    domain = Domain(SAVED)
+    assert state_of(domain) == P.SUSPENDED
+    domain.managedSaveRemove()
+    assert state_of(domain) == or_suspended(P.SHUTDOWN, domain) == P.SHUTDOWN
+    assert or_suspended(P.CRASHED, Domain(SAVED)) == P.SUSPENDED
+    assert or_suspended(P.RUNNING, Domain(SAVED)) == P.RUNNING
 
 
 def test_a_state_from_the_future_is_no_state() -> None:

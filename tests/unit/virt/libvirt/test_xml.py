@@ -19,6 +19,7 @@ from nova_lite.virt.libvirt.xml import (
     cpu_info,
     definition,
     domain_xml,
+    interface_xml,
 )
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "domain"
@@ -43,6 +44,7 @@ SPEC = GuestSpec(
 )
 ROOT = DiskFile("vda", DIRECTORY / "disk", BASE / str(IMAGE.id), "qcow2")
 EMPTY = DiskFile("vdb", DIRECTORY / "disk.vdb")
+RESCUE = DiskFile("vdr", DIRECTORY / "disk.vdr", BASE / str(IMAGE.id), "qcow2", boot=True)
 
 
 def xml(spec: GuestSpec = SPEC, virt_type: VirtType = "qemu", *disks: DiskFile) -> str:
@@ -56,6 +58,7 @@ CASES = {
     "kvm": xml(SPEC, "kvm"),
     "no-nic": xml(replace(SPEC, nics=())),
     "two-disks": xml(SPEC, "kvm", ROOT, EMPTY),
+    "rescue": xml(replace(SPEC, disk_generation=2), "qemu", ROOT, RESCUE),
 }
 
 
@@ -70,7 +73,8 @@ def test_libvirt_finds_a_definition_valid(name: str) -> None:
     connection = libvirt.open("test:///default")
     try:
         domain = connection.defineXMLFlags(for_the_mock, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
-        assert definition(domain.XMLDesc()) == Definition(vcpus=2, memory_mb=512, sequence=3)
+        generation = 2 if name == "rescue" else 0
+        assert definition(domain.XMLDesc()) == Definition(2, 512, 3, generation)
     finally:
         connection.close()
 
@@ -107,6 +111,20 @@ def test_a_guest_of_others_is_not_ours() -> None:
     assert definition("<domain><name>instance-0000002a</name></domain>") is None
     foreign = '<domain><metadata><guest xmlns="urn:x" sequence="1"/></metadata></domain>'
     assert definition(foreign) is None
+
+
+def test_a_guest_of_the_first_release_has_its_first_disks() -> None:
+    old = xml().replace(' disk-generation="0"', "")
+    found = definition(old)
+    assert old != xml() and found and (found.sequence, found.disk_generation) == (3, 0)
+
+
+def test_a_nic_is_plugged_as_it_is_defined() -> None:
+    defined = ET.fromstring(xml()).find("devices/interface")
+    assert defined is not None
+    words = [(element.tag, element.attrib) for element in defined.iter()]
+    plugged = ET.fromstring(interface_xml(NIC)).iter()
+    assert [(element.tag, element.attrib) for element in plugged] == words
 
 
 def test_a_processor_is_described_in_the_words_of_the_api() -> None:
