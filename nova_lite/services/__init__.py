@@ -13,15 +13,43 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nova_lite.services.flavors import Flavors
-    from nova_lite.services.hosts import Hosts
-    from nova_lite.services.identity import Identity
-    from nova_lite.services.images import Images
-    from nova_lite.services.instances import Instances
-    from nova_lite.services.keypairs import KeyPairs
+    from nova_lite.services.compute.aggregates import Aggregates
+    from nova_lite.services.compute.deeds import Deeds
+    from nova_lite.services.compute.external_events import ExternalEvents
+    from nova_lite.services.compute.flavors import Flavors
+    from nova_lite.services.compute.guests import Guests
+    from nova_lite.services.compute.hosts import Hosts
+    from nova_lite.services.compute.instances import Instances
+    from nova_lite.services.compute.interfaces import Interfaces
+    from nova_lite.services.compute.keypairs import KeyPairs
+    from nova_lite.services.compute.migrations import Migrations
+    from nova_lite.services.compute.quotas import Quotas
+    from nova_lite.services.compute.server_groups import ServerGroups
+    from nova_lite.services.compute.snapshots import Snapshots
+    from nova_lite.services.compute.usage import Usages
+    from nova_lite.services.identity.application_credentials import ApplicationCredentials
+    from nova_lite.services.identity.catalog import Catalog
+    from nova_lite.services.identity.credentials import Credentials
+    from nova_lite.services.identity.domain_config import DomainConfig
+    from nova_lite.services.identity.endpoint_filter import EndpointFilter
+    from nova_lite.services.identity.grants import Grants
+    from nova_lite.services.identity.identity import Identity
+    from nova_lite.services.identity.policies import Policies
+    from nova_lite.services.identity.registry import Registry
+    from nova_lite.services.identity.roles import Roles
+    from nova_lite.services.identity.trusts import Trusts
+    from nova_lite.services.identity.unified_limits import UnifiedLimits
+    from nova_lite.services.image.data import ImageData
+    from nova_lite.services.image.images import Images
+    from nova_lite.services.image.imports import ImageImports
+    from nova_lite.services.image.members import ImageMembers
+    from nova_lite.services.image.metadefs import Metadefs
+    from nova_lite.services.image.quotas import ImageQuotas
+    from nova_lite.services.image.tasks import ImageTasks
     from nova_lite.services.metadata import Metadata
-    from nova_lite.services.networks import Networks
-    from nova_lite.services.quotas import Quotas
+    from nova_lite.services.network.networks import Networks
+    from nova_lite.services.network.reports import NetworkReports
+    from nova_lite.services.network.security_groups import SecurityGroups
 
 
 @dataclass(frozen=True)
@@ -29,11 +57,39 @@ class Services:
     """All services of one process, put together by `cmd`."""
 
     identity: Identity
+    roles: Roles
+    grants: Grants
+    application_credentials: ApplicationCredentials
+    credentials: Credentials
+    trusts: Trusts
     images: Images
+    image_data: ImageData
+    image_members: ImageMembers
+    image_quotas: ImageQuotas
+    image_tasks: ImageTasks
+    image_imports: ImageImports
     flavors: Flavors
     keypairs: KeyPairs
     networks: Networks
+    network_reports: NetworkReports
+    security_groups: SecurityGroups
     instances: Instances
+    deeds: Deeds
+    snapshots: Snapshots
+    guests: Guests
+    interfaces: Interfaces
+    migrations: Migrations
     hosts: Hosts
+    aggregates: Aggregates
+    server_groups: ServerGroups
     quotas: Quotas
+    usages: Usages
+    external_events: ExternalEvents
     metadata: Metadata
+    metadefs: Metadefs
+    registry: Registry
+    catalog: Catalog
+    endpoint_filter: EndpointFilter
+    policies: Policies
+    domain_config: DomainConfig
+    unified_limits: UnifiedLimits

@@ -33,6 +33,7 @@ class GuestNic:
     network_id: UUID
     mac: str
     mtu: int
+    tag: str | None  # what its owner calls it
     addresses: Sequence[GuestAddress]
 
 
@@ -54,6 +55,7 @@ class Guest:
     key_name: str | None
     public_key: str | None
     user_data: bytes | None
+    files: Sequence[Mapping[str, str]]  # personality: path, and contents in base64
     properties: Mapping[str, str]
     nics: Sequence[GuestNic]
     random_seed: bytes
@@ -93,7 +95,7 @@ class Metadata:
         for row in rows:
             at = found.setdefault(row.port_id, [])
             nics.setdefault(
-                row.port_id, GuestNic(row.port_id, row.network_id, row.mac, row.mtu, at)
+                row.port_id, GuestNic(row.port_id, row.network_id, row.mac, row.mtu, row.tag, at)
             )
             if row.address is not None:
                 at.append(
@@ -120,6 +122,7 @@ class Metadata:
             key_name=first.key_name,
             public_key=first.key_data,
             user_data=None if first.user_data is None else base64.b64decode(first.user_data),
+            files=first.files,
             properties=first.metadata,
             nics=list(nics.values()),
             random_seed=self.entropy(SEED_BYTES),
@@ -146,10 +149,12 @@ def _find() -> sa.Select[tuple[object, ...]]:
             instance.key_name,
             instance.key_data,
             instance.user_data,
+            instance.files,
             instance.metadata,
             port.id.label("port_id"),
             port.network_id,
             port.mac,
+            port.tag,
             Network.mtu,
             fixed.address,
             Subnet.cidr,
@@ -164,7 +169,7 @@ def _find() -> sa.Select[tuple[object, ...]]:
         .join(Network, Network.id == port.network_id)
         .outerjoin(FixedAddress, fixed.port_id == port.id)
         .outerjoin(Subnet, Subnet.id == fixed.subnet_id)
-        .where(asked.c.address == sa.bindparam("address"), instance.deleted.is_(False))
+        .where(asked.c.address == sa.bindparam("address"), instance.deleted == sa.false())
         .order_by(port.position, port.id, fixed.position)
     )
 

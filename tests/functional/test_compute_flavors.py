@@ -169,3 +169,82 @@ def test_a_server_keeps_what_it_was_bought_as(site: Site) -> None:
     site.compute.call("DELETE", "/flavors/small", status=202)
     assert site.server(id)["flavor"]["id"] == "small"
     assert site.ask().status_int == 400
+
+
+def test_since_2_55_a_flavor_is_described(site: Site) -> None:
+    body = {"flavor": {"name": "a", "id": "a", "ram": 1, "vcpus": 1, "disk": 0}}
+    described = {"flavor": {**body["flavor"], "description": "Small,\nbut fine"}}
+    site.refused(400, "POST", "/flavors", described, version="2.54")
+    made = site.compute.post("/flavors", described, version="2.55")["flavor"]
+    assert made["description"] == "Small,\nbut fine"
+    assert "description" not in site.compute.get("/flavors/a", version="2.54")["flavor"]
+    (listed,) = (
+        flavor
+        for flavor in site.compute.get("/flavors", version="2.55")["flavors"]
+        if flavor["id"] == "a"
+    )
+    assert set(listed) == {"id", "name", "links", "description"}
+    change = {"flavor": {"description": None}}
+    site.refused(404, "PUT", "/flavors/a", change, version="2.54")
+    said = site.compute.put("/flavors/a", change, version="2.55")["flavor"]
+    assert said == {**made, "description": None}
+    site.refused(404, "PUT", "/flavors/x", change, version="2.55")
+    for bad in ({"name": "b"}, {}, {"description": "x" * 65536}, {"description": "\x07"}):
+        site.refused(400, "PUT", "/flavors/a", {"flavor": bad}, version="2.55")
+    alice = site.person("alice")
+    site.refused(403, "PUT", "/flavors/a", change, version="2.55", token=alice.token)
+
+
+def test_since_2_61_it_comes_with_its_extra_specs(site: Site) -> None:
+    made = site.flavor("a")
+    specs = {"hw:numa_nodes": 2, "weight": 1.5, "color": "red"}
+    site.compute.post("/flavors/a/os-extra_specs", {"extra_specs": specs})
+    expected = {"hw:numa_nodes": "2", "weight": "1.5", "color": "red"}
+    assert "extra_specs" not in site.compute.get("/flavors/a", version="2.60")["flavor"]
+    shown = site.compute.get("/flavors/a", version="2.61")["flavor"]
+    assert shown == {**made, "description": None, "extra_specs": expected}
+    assert shown in site.compute.get("/flavors/detail", version="2.61")["flavors"]
+    assert not any("extra_specs" in f for f in site.compute.get("/flavors", version="2.61"))
+    long = {"extra_specs": {"a": int("1" * 17), "b": "x" * 256}}
+    site.refused(400, "POST", "/flavors/a/os-extra_specs", long)
+
+
+def test_since_2_75_no_swap_is_0_and_a_query_is_known(site: Site) -> None:
+    site.flavor("a")
+    assert site.compute.get("/flavors/a", version="2.74")["flavor"]["swap"] == ""
+    assert site.compute.get("/flavors/a", version="2.75")["flavor"]["swap"] == 0
+    for path in ("/flavors", "/flavors/detail"):
+        site.compute.get(f"{path}?color=red", version="2.74")
+        site.refused(400, "GET", f"{path}?color=red", version="2.75")
+        site.compute.get(f"{path}?limit=1&minRam=1&is_public=None", version="2.75")
+
+
+def test_since_2_86_extra_specs_have_to_make_sense(site: Site) -> None:
+    site.flavor("a")
+    path, api = "/flavors/a/os-extra_specs", site.compute
+    silly = {"hw:cpu_policy": "sometimes"}
+    assert api.post(path, {"extra_specs": silly}, version="2.85")["extra_specs"] == silly
+    said = site.refused(400, "POST", path, {"extra_specs": silly}, version="2.86")
+    assert "'sometimes' is not a value" in said
+    site.refused(400, "PUT", f"{path}/hw:cpu_policy", silly, version="2.86")
+    good = {"hw:cpu_policy": "shared", "foo:bar": "baz"}
+    assert api.post(path, {"extra_specs": good}, version="2.86")["extra_specs"] == good
+    changed = {"hw:cpu_policy": "dedicated"}
+    assert api.put(f"{path}/hw:cpu_policy", changed, version="2.86") == changed
+    assert api.get(path)["extra_specs"] == {**good, **changed}
+
+
+@pytest.mark.parametrize("key", ["created_at", "updated_at", "description", "vcpu_weight", "swap"])
+def test_every_key_of_nova_sorts(site: Site, key: str) -> None:
+    for name in "ab":
+        site.flavor(name)
+    both: list[list[str]] = []
+    for direction in ("asc", "desc"):
+        path, shown = f"/flavors?limit=1&sort_key={key}&sort_dir={direction}", []
+        while path:
+            page = site.compute.get(path)
+            shown += [flavor["id"] for flavor in page["flavors"]]
+            (link,) = page.get("flavors_links", [{"href": ""}])
+            path = link["href"].removeprefix("http://localhost/compute/v2.1")
+        both.append(shown)
+    assert both[0] == both[1][::-1] and {"a", "b"} <= set(both[0])

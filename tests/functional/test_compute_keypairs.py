@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
-from nova_lite.services.keypairs import generate
+from nova_lite.services.compute.keypairs import generate
 from tests.functional.compute_site import Site
 
 
@@ -29,9 +33,9 @@ def create(site: Site, status: int = 200, version: str = "2.1", **pair: Any) -> 
 
 def test_a_pair_made_for_us_shows_its_private_half_once(site: Site) -> None:
     made = create(site, name="k")
-    key = load_ssh_private_key(made["private_key"].encode(), None)
-    public = key.public_key().public_bytes_raw()  # type: ignore[union-attr]
-    assert len(public) == 32 and made["public_key"].startswith("ssh-ed25519 ")
+    key = load_pem_private_key(made["private_key"].encode(), None)
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    assert made["public_key"] == f"{public.decode()} k" and public.startswith(b"ssh-rsa ")
     shown = site.compute.get("/os-keypairs/k", version="2.2")["keypair"]
     assert "private_key" not in shown
     assert shown["fingerprint"] == made["fingerprint"] and shown["deleted"] is False
@@ -55,7 +59,38 @@ def test_statuses_and_keys_changed_at_2_2(site: Site) -> None:
     site.refused(404, "DELETE", "/os-keypairs/b")
     site.refused(404, "GET", "/os-keypairs/b")
     assert "type" in create(site, 400, "2.1", name="c", type="ssh")
-    assert "x509" in create(site, 400, "2.2", name="c", type="x509")
+    assert "keypair.type" in create(site, 400, "2.2", name="c", type="pgp")
+
+
+def test_a_certificate_is_made_or_imported_for_windows(site: Site) -> None:
+    made = create(site, 201, "2.2", name="c", type="x509")
+    assert made["public_key"].startswith("-----BEGIN CERTIFICATE-----")
+    assert made["private_key"].startswith("-----BEGIN PRIVATE KEY-----")
+    assert made["type"] == "x509" and len(made["fingerprint"]) == 59
+    imported = create(site, 201, "2.2", name="d", type="x509", public_key=made["public_key"])
+    assert imported["fingerprint"] == made["fingerprint"] and "private_key" not in imported
+    create(site, 400, "2.2", name="e", type="x509", public_key=generate("me")[0])
+    create(site, 400, "2.2", name="e", type="ssh", public_key=made["public_key"])
+    shown = site.compute.get("/os-keypairs", version="2.2")["keypairs"]
+    assert [each["keypair"]["type"] for each in shown] == ["x509", "x509"]
+
+
+def test_since_2_92_nobody_makes_a_pair_for_us_and_names_may_be_addresses(site: Site) -> None:
+    public, _ = generate("me")
+    assert "public_key" in create(site, 400, "2.92", name="k")
+    made = create(site, 201, "2.92", name="me@home.example", public_key=public)
+    path = f"/os-keypairs/{made['name']}"
+    assert site.compute.get(path, version="2.92")["keypair"]["public_key"] == public
+    create(site, 400, "2.91", name="me@home", public_key=public)
+
+
+def test_since_2_75_a_query_says_nothing_that_nobody_knows(site: Site) -> None:
+    create(site, name="k")
+    for path in ("/os-keypairs", "/os-keypairs/k"):
+        site.compute.get(f"{path}?color=red", version="2.74")
+        assert "query" in site.refused(400, "GET", f"{path}?color=red", version="2.75")
+    site.refused(400, "DELETE", "/os-keypairs/k?color=red", version="2.75")
+    site.compute.delete("/os-keypairs/k", version="2.75")
 
 
 def test_administrators_handle_those_of_others_since_2_10(site: Site) -> None:

@@ -10,9 +10,9 @@ import pytest
 import webob
 
 from nova_lite.api.compute.app import RESOURCES
-from nova_lite.api.compute.rules import RULES
-from nova_lite.api.compute.versions import LATEST_SERVED
+from nova_lite.api.compute.versions import LATEST_SERVED, said
 from nova_lite.api.declare import PUBLIC
+from nova_lite.api.rules import RULES
 from nova_lite.testing.cloud import Facade
 from tests.functional.compute_site import Site
 
@@ -28,11 +28,16 @@ def anonymous(site: Site, path: str, **headers: str) -> Any:
     return Facade(site.cloud, "/compute").call("GET", path, token="", headers=headers)
 
 
+LATEST = said(LATEST_SERVED)
+
+
 @pytest.mark.parametrize("path", ["", "/"])
-def test_the_root_lists_the_one_version_without_a_token(site: Site, path: str) -> None:
-    (version,) = anonymous(site, path).json["versions"]
+def test_the_root_lists_the_versions_without_a_token(site: Site, path: str) -> None:
+    old, version = anonymous(site, path).json["versions"]
+    assert (old["id"], old["status"], old["version"]) == ("v2.0", "SUPPORTED", "")
+    assert old["links"] == [{"rel": "self", "href": "http://localhost/compute/v2/"}]
     assert (version["id"], version["status"]) == ("v2.1", "CURRENT")
-    assert (version["min_version"], version["version"]) == ("2.1", "2.37")
+    assert (version["min_version"], version["version"]) == ("2.1", LATEST)
     assert version["links"] == [{"rel": "self", "href": "http://localhost/compute/v2.1/"}]
 
 
@@ -40,8 +45,44 @@ def test_the_root_lists_the_one_version_without_a_token(site: Site, path: str) -
 def test_the_version_describes_itself_without_a_token(site: Site, path: str) -> None:
     answer = anonymous(site, path)
     assert answer.status_int == 200
-    assert answer.json["version"]["version"] == "2.37"
+    assert answer.json["version"]["version"] == LATEST
     assert answer.json["version"]["media-types"][0]["base"] == "application/json"
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v2/"])
+def test_so_does_the_one_before(site: Site, path: str) -> None:
+    version = anonymous(site, path).json["version"]
+    assert version["id"] == "v2.0" and version["links"][0]["href"].endswith("/compute/v2/")
+    assert version["media-types"][0]["type"].endswith("compute+json;version=2")
+
+
+def test_the_one_before_is_2_1_without_microversions_and_takes_what_it_does_not_know(
+    site: Site,
+) -> None:
+    alice = site.person("alice")
+    v2 = Facade(site.cloud, "/compute/v2")
+    body: Any = {"keypair": {"name": "k", "type": "ssh", "color": "red"}, "stray": 1}
+    made = v2.call("POST", "/os-keypairs", body, version="2.26", status=200, token=alice.token)
+    assert "type" not in made.json["keypair"]
+    assert "OpenStack-API-Version" not in made.headers
+    path = f"/{alice.project}/os-keypairs"
+    assert len(v2.get(path, token=alice.token)["keypairs"]) == 1
+    site.refused(400, "POST", "/os-keypairs", {"keypair": {**body["keypair"], "name": "l"}})
+    server: Any = {
+        "name": "s",
+        "imageRef": site.image_id,
+        "flavorRef": "small",
+        "metadata": {"a": "b"},
+    }
+    server |= {"networks": [{"uuid": site.network_id, "stray": 1}]}
+    made = v2.call("POST", "/servers", {"server": server}, status=202)
+    assert site.server(made.json["server"]["id"])["metadata"] == {"a": "b"}
+
+
+def test_a_thing_with_an_empty_id_is_not_there(site: Site) -> None:
+    for path in ("/servers/", "/os-simple-tenant-usage/?detailed=1"):
+        site.refused(404, "GET", path)
+    site.refused(404, "DELETE", "/images/", version="2.35")
 
 
 def agreed(response: webob.Response) -> tuple[str, str, str]:
@@ -68,8 +109,8 @@ def agreed(response: webob.Response) -> tuple[str, str, str]:
             {"OpenStack-API-Version": "compute 2.26", "X-OpenStack-Nova-API-Version": "2.30"},
             "2.26",
         ),
-        ({"OpenStack-API-Version": "compute latest"}, "2.37"),
-        ({"X-OpenStack-Nova-API-Version": "latest"}, "2.37"),
+        ({"OpenStack-API-Version": "compute latest"}, LATEST),
+        ({"X-OpenStack-Nova-API-Version": "latest"}, LATEST),
     ],
 )
 def test_a_version_is_agreed_upon_and_said_in_both_headers(
@@ -80,11 +121,11 @@ def test_a_version_is_agreed_upon_and_said_in_both_headers(
     assert agreed(answer) == (f"compute {version}", version, both)
 
 
-@pytest.mark.parametrize("version", ["2.0", "2.38", "3.1", "1.9", "2.100"])
+@pytest.mark.parametrize("version", ["2.0", "2.1000", "3.1", "1.9"])
 def test_a_version_that_is_not_served_is_not_acceptable(site: Site, version: str) -> None:
     answer = site.compute.call("GET", "/flavors", version=version, status=406)
     assert answer.json["computeFault"]["code"] == 406
-    assert "Minimum is 2.1 and maximum is 2.37" in answer.json["computeFault"]["message"]
+    assert "Minimum is 2.1 and maximum is " + LATEST in answer.json["computeFault"]["message"]
 
 
 @pytest.mark.parametrize("version", ["two", "2", "2.01", "2.1.1", "-2.1", "2.1234567890"])

@@ -25,16 +25,18 @@ def index(request: Request) -> Json:
 
 @zones.on("GET", "/detail", policy="os_compute_api:os-availability-zone:detail")
 def detail(request: Request) -> Json:
+    """Every zone, with the workers in it that are enabled."""
     shown = []
     for zone, workers in _workers(request).items():
         hosts: Json = {}
         for worker in workers:
-            hosts.setdefault(worker.host, {})[worker.role] = {
-                "active": not worker.disabled,
-                "available": bool(worker.up),
-                "updated_at": precise(worker.last_seen_at),
-            }
-        shown.append(_zone(zone, workers, hosts))
+            if not worker.disabled:
+                hosts.setdefault(worker.host, {})[worker.role] = {
+                    "active": True,
+                    "available": bool(worker.up),
+                    "updated_at": precise(worker.last_seen_at),
+                }
+        shown.append(_zone(zone, workers, hosts or None))
     return {"availabilityZoneInfo": shown}
 
 

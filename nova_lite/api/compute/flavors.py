@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from nova_lite.api.compute.common import Links, flag, next_link, page_of, whole_number
-from nova_lite.api.declare import Field, Request, Resource, render
+from nova_lite.api import policy
+from nova_lite.api.compute.common import (
+    ABSENT,
+    Links,
+    flag,
+    next_link,
+    page_of,
+    render_all,
+    whole_number,
+)
+from nova_lite.api.declare import Field, Request, Resource
 from nova_lite.api.schema import BOOLEAN, NAME, Schema, boolean, one, thing
 from nova_lite.domain.errors import Invalid
-from nova_lite.services.flavors import NewFlavor
+from nova_lite.services.compute.flavors import NewFlavor
 
 Json = dict[str, Any]
 flavors = Resource("/v2.1/flavors")
 LARGEST = 2**31 - 1
+EXTRA_SPECS = "os_compute_api:os-flavor-extra-specs:index"
+
+
+class Shown(NamedTuple):
+    flavor: Any
+    links: Links
+    specs: bool  # whether who asks may see its extra specs
+
 
 SUMMARY = (
-    Field("id", lambda shown: shown[0].flavorid),
-    Field("name", lambda shown: shown[0].name),
-    Field("links", lambda shown: shown[1].of(shown[0].flavorid)),
+    Field("id", lambda shown: shown.flavor.flavorid),
+    Field("name", lambda shown: shown.flavor.name),
+    Field("links", lambda shown: shown.links.of(shown.flavor.flavorid)),
+    Field("description", lambda shown: shown.flavor.description, since=(2, 55)),
 )
 DETAILS = (
     *SUMMARY,
-    Field("ram", lambda shown: shown[0].memory_mb),
-    Field("vcpus", lambda shown: shown[0].vcpus),
-    Field("disk", lambda shown: shown[0].root_gb),
-    Field("OS-FLV-EXT-DATA:ephemeral", lambda shown: shown[0].ephemeral_gb),
-    Field("swap", lambda shown: shown[0].swap_mb or ""),
-    Field("rxtx_factor", lambda shown: shown[0].rxtx_factor),
-    Field("OS-FLV-DISABLED:disabled", lambda shown: shown[0].disabled),
-    Field("os-flavor-access:is_public", lambda shown: shown[0].is_public),
+    Field("ram", lambda shown: shown.flavor.memory_mb),
+    Field("vcpus", lambda shown: shown.flavor.vcpus),
+    Field("disk", lambda shown: shown.flavor.root_gb),
+    Field("OS-FLV-EXT-DATA:ephemeral", lambda shown: shown.flavor.ephemeral_gb),
+    Field("swap", lambda shown: shown.flavor.swap_mb or "", until=(2, 74)),
+    Field("swap", lambda shown: shown.flavor.swap_mb, since=(2, 75)),
+    Field("rxtx_factor", lambda shown: shown.flavor.rxtx_factor),
+    Field("OS-FLV-DISABLED:disabled", lambda shown: shown.flavor.disabled),
+    Field("os-flavor-access:is_public", lambda shown: shown.flavor.is_public),
+    Field(
+        "extra_specs",
+        lambda shown: shown.flavor.extra_specs if shown.specs else ABSENT,
+        since=(2, 61),
+    ),
 )
 
 
@@ -41,40 +66,52 @@ def _amount(least: int) -> Schema:
     }
 
 
-CREATE = one(
-    "flavor",
-    thing(
-        ("name", "ram", "vcpus", "disk"),
-        more=False,
-        name=NAME,
-        id={
-            "type": ["string", "integer", "null"],
-            "minLength": 1,
-            "maxLength": 255,
-            "pattern": r"^(?! )[a-zA-Z0-9. _-]+(?<! )\Z",
-            "minimum": 0,
-        },
-        ram=_amount(1),
-        vcpus=_amount(1),
-        disk=_amount(0),
-        swap=_amount(0),
-        rxtx_factor={
-            "type": ["number", "string"],
-            "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?\Z",
-            "minimum": 0,
-            "maximum": LARGEST,
-        },
-        **{"OS-FLV-EXT-DATA:ephemeral": _amount(0), "os-flavor-access:is_public": BOOLEAN},
-    ),
+_NEW: dict[str, Schema] = {
+    "name": NAME,
+    "id": {
+        "type": ["string", "integer", "null"],
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": r"^(?! )[a-zA-Z0-9. _-]+(?<! )\Z",
+        "minimum": 0,
+    },
+    "ram": _amount(1),
+    "vcpus": _amount(1),
+    "disk": _amount(0),
+    "swap": _amount(0),
+    "rxtx_factor": {
+        "type": ["number", "string"],
+        "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?\Z",
+        "minimum": 0,
+        "maximum": LARGEST,
+    },
+    "OS-FLV-EXT-DATA:ephemeral": _amount(0),
+    "os-flavor-access:is_public": BOOLEAN,
+}
+_NEEDED = ("name", "ram", "vcpus", "disk")
+DESCRIPTION: Schema = {
+    "type": ["string", "null"],
+    "maxLength": 65535,
+    "pattern": r"^[^\x00-\x08\x0b-\x1f\x7f]*\Z",
+}
+CREATE = one("flavor", thing(_NEEDED, more=False, **_NEW))
+CREATE_2_55 = one("flavor", thing(_NEEDED, more=False, **_NEW, description=DESCRIPTION))
+UPDATE = one("flavor", thing(("description",), description=DESCRIPTION))
+QUERY_2_75 = thing(
+    limit={}, marker={}, is_public={}, minRam={}, minDisk={}, sort_key={}, sort_dir={}
 )
+MANAGE = "os_compute_api:os-flavor-manage:"
+LIST = "os_compute_api:flavors:index"
 
 
-@flavors.on("GET", policy="os_compute_api:flavors:index")
+@flavors.on("GET", policy=LIST, until=(2, 74))
+@flavors.on("GET", policy=LIST, since=(2, 75), query=QUERY_2_75)
 def index(request: Request) -> Json:
     return _list(request, "/flavors", SUMMARY)
 
 
-@flavors.on("GET", "/detail", policy="os_compute_api:flavors:index")
+@flavors.on("GET", "/detail", policy=LIST, until=(2, 74))
+@flavors.on("GET", "/detail", policy=LIST, since=(2, 75), query=QUERY_2_75)
 def detail(request: Request) -> Json:
     return _list(request, "/flavors/detail", DETAILS)
 
@@ -84,7 +121,8 @@ def show(request: Request, id: str) -> Json:
     return _one(request, request.services.flavors.get(request.context, id))
 
 
-@flavors.on("POST", policy="os_compute_api:os-flavor-manage:create", body=CREATE)
+@flavors.on("POST", policy=MANAGE + "create", body=CREATE, until=(2, 54))
+@flavors.on("POST", policy=MANAGE + "create", body=CREATE_2_55, since=(2, 55))
 def create(request: Request, body: Json) -> Json:
     flavor: Json = body["flavor"]
     id = flavor.get("id")
@@ -98,17 +136,29 @@ def create(request: Request, body: Json) -> Json:
         rxtx_factor=float(flavor.get("rxtx_factor", 1)),
         is_public=boolean(flavor.get("os-flavor-access:is_public", True)),
         flavorid=None if id in (None, "auto") else str(id),
+        description=flavor.get("description"),
     )
     return _one(request, request.services.flavors.create(request.context, new))
 
 
-@flavors.on("DELETE", "/{id}", policy="os_compute_api:os-flavor-manage:delete", status=202)
+@flavors.on("PUT", "/{id}", policy=MANAGE + "update", body=UPDATE, since=(2, 55))
+def update(request: Request, id: str, body: Json) -> Json:
+    description = body["flavor"]["description"]
+    return _one(request, request.services.flavors.describe(request.context, id, description))
+
+
+@flavors.on("DELETE", "/{id}", policy=MANAGE + "delete", status=202)
 def delete(request: Request, id: str) -> None:
     request.services.flavors.delete(request.context, id)
 
 
 def _one(request: Request, flavor: Any) -> Json:
-    return {"flavor": render(DETAILS, (flavor, Links(request, "flavors")), request.version)}
+    return {"flavor": _shown(request, DETAILS, [flavor])[0]}
+
+
+def _shown(request: Request, fields: tuple[Field, ...], found: Sequence[Any]) -> list[Json]:
+    links, specs = Links(request, "flavors"), policy.allows(EXTRA_SPECS, request)
+    return render_all(fields, [Shown(flavor, links, specs) for flavor in found], request.version)
 
 
 def _list(request: Request, path: str, fields: tuple[Field, ...]) -> Json:
@@ -126,9 +176,8 @@ def _list(request: Request, path: str, fields: tuple[Field, ...]) -> Json:
         limit=page.limit,
         marker=page.marker,
     )
-    links = Links(request, "flavors")
     return {
-        "flavors": [render(fields, (flavor, links), request.version) for flavor in found],
+        "flavors": _shown(request, fields, found),
         **next_link(request, path, page, [flavor.flavorid for flavor in found]),
     }
 

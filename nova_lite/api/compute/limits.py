@@ -1,8 +1,4 @@
-"""limits: what the project of whoever asks has, and what it may have.
-
-What this cloud does not have at all (floating addresses, security groups,
-server groups, injected files) has a limit of zero.
-"""
+"""limits: what the project of whoever asks has, and what it may have."""
 
 from __future__ import annotations
 
@@ -11,8 +7,9 @@ from typing import Any
 
 from nova_lite.api import policy
 from nova_lite.api.declare import Field, Request, Resource, render
+from nova_lite.api.schema import thing
 from nova_lite.domain.errors import Forbidden
-from nova_lite.services.quotas import Usage
+from nova_lite.services.compute.quotas import Usage
 
 Json = dict[str, Any]
 limits = Resource("/v2.1/limits")
@@ -26,10 +23,6 @@ def _used(name: str, of: str, **versions: Any) -> Field:
     return Field(name, lambda usage: usage[of].used, **versions)
 
 
-def _none(name: str, **versions: Any) -> Field:
-    return Field(name, lambda usage: 0, **versions)
-
-
 ABSOLUTE = (
     _limit("maxTotalInstances", "instances"),
     _limit("maxTotalCores", "cores"),
@@ -40,20 +33,24 @@ ABSOLUTE = (
     _used("totalInstancesUsed", "instances"),
     _used("totalCoresUsed", "cores"),
     _used("totalRAMUsed", "ram"),
-    _none("maxPersonality", until=(2, 56)),
-    _none("maxPersonalitySize", until=(2, 56)),
-    _none("maxServerGroups"),
-    _none("maxServerGroupMembers"),
-    _none("totalServerGroupsUsed"),
-    _none("maxSecurityGroups", until=(2, 35)),
-    _none("maxSecurityGroupRules", until=(2, 35)),
-    _none("totalSecurityGroupsUsed", until=(2, 35)),
-    _none("maxTotalFloatingIps", until=(2, 35)),
-    _none("totalFloatingIpsUsed", until=(2, 35)),
+    _limit("maxPersonality", "injected_files", until=(2, 56)),
+    _limit("maxPersonalitySize", "injected_file_content_bytes", until=(2, 56)),
+    _limit("maxServerGroups", "server_groups"),
+    _limit("maxServerGroupMembers", "server_group_members"),
+    _used("totalServerGroupsUsed", "server_groups"),
+    _limit("maxSecurityGroups", "security_groups", until=(2, 35)),
+    _limit("maxSecurityGroupRules", "security_group_rules", until=(2, 35)),
+    _used("totalSecurityGroupsUsed", "security_groups", until=(2, 35)),
+    _limit("maxTotalFloatingIps", "floating_ips", until=(2, 35)),
+    _used("totalFloatingIpsUsed", "floating_ips", until=(2, 35)),
 )
 
 
-@limits.on("GET", policy="os_compute_api:limits")
+# `reserved` asks to add what is only reserved, of which there is nothing.
+@limits.on("GET", policy="os_compute_api:limits", until=(2, 74))
+@limits.on(
+    "GET", policy="os_compute_api:limits", since=(2, 75), query=thing(tenant_id={}, reserved={})
+)
 def show(request: Request) -> Json:
     context, other = request.context, request.GET.get("tenant_id")
     rule = "os_compute_api:limits:other_project"

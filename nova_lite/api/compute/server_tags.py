@@ -10,7 +10,7 @@ from nova_lite.api.compute.common import Links, uuid_of
 from nova_lite.api.declare import Request, Resource, answer
 from nova_lite.api.schema import Schema, one, validate
 from nova_lite.domain.errors import NotFound
-from nova_lite.services.instances import MAX_TAGS
+from nova_lite.services.compute.instances import MAX_TAGS
 
 Json = dict[str, Any]
 tags = Resource("/v2.1/servers/{id}/tags")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -21,16 +21,18 @@ from nova_lite.api.compute.common import (
     whole_number,
 )
 from nova_lite.api.compute.server_requests import (
-    CREATE,
-    CREATE_2_19,
-    CREATE_2_37,
-    UPDATE,
-    UPDATE_2_19,
+    CREATE_STEPS,
+    UPDATE_STEPS,
     changes,
+    create_body,
     new_instance,
     security_groups,
+    shapes,
 )
 from nova_lite.api.compute.server_views import (
+    DETAILS,
+    NOWHERE,
+    ONE,
     SUMMARY,
     UPDATED,
     USER_DATA,
@@ -38,12 +40,14 @@ from nova_lite.api.compute.server_views import (
     Urls,
     fields_of,
     show_all,
+    show_one,
 )
 from nova_lite.api.declare import FIRST, Request, Resource, Version, answer
-from nova_lite.api.schema import Schema, boolean, one
+from nova_lite.api.schema import ANY, Schema, boolean, one, thing
 from nova_lite.domain.errors import Forbidden, Invalid
-from nova_lite.domain.states import VmState, server_status
-from nova_lite.services.instances import SORT_KEYS, Filters
+from nova_lite.domain.states import TELLING_TASKS, PowerNumber, PowerState, VmState, server_status
+from nova_lite.services.compute.instance_lists import SORT_KEYS, Filters
+from nova_lite.services.identity.passwords import generated
 
 Json = dict[str, Any]
 servers = Resource("/v2.1/servers")
@@ -60,6 +64,7 @@ def create(request: Request, body: Json) -> webob.Response:
         "links": links,
         "OS-DCF:diskConfig": "AUTO" if made[0].auto_disk_config else "MANUAL",
         "security_groups": security_groups(server),
+        "adminPass": server.get("adminPass") or generated(),
     }
     return answer(202, {"server": shown}, Location=links[0]["href"])
 
@@ -68,37 +73,32 @@ def update(request: Request, id: str, body: Json) -> Json:
     instance = request.services.instances.update(
         request.context, uuid_of("Instance", id), **changes(body["server"])
     )
-    return {"server": show_all(request, UPDATED, [instance])[0]}
+    return {"server": show_all(request, fields_of(request, UPDATED), [instance])[0]}
 
 
-def _since(*schemas: tuple[Version, Schema]) -> list[dict[str, Any]]:
-    """One declaration per shape of the body, each until the next."""
-    ends = [(major, minor - 1) for (major, minor), _ in schemas[1:]]
-    spans: list[dict[str, Any]] = [
-        {"since": since, "until": until, "body": body}
-        for (since, body), until in zip(schemas, ends, strict=False)
-    ]
-    return [*spans, {"since": schemas[-1][0], "body": schemas[-1][1]}]
+for since, until, shape in shapes(CREATE_STEPS, ("name", "flavorRef"), {(2, 37): "networks"}):
+    servers.on(
+        "POST",
+        policy="os_compute_api:servers:create",
+        status=202,
+        since=since,
+        until=until,
+        body=create_body(shape),
+    )(create)
 
 
-for shape in _since((FIRST, CREATE), ((2, 19), CREATE_2_19), ((2, 37), CREATE_2_37)):
-    servers.on("POST", policy="os_compute_api:servers:create", status=202, **shape)(create)
-
-
-@servers.on("GET", policy="os_compute_api:servers:index")
 def index(request: Request) -> Json:
     page, instances = _list(request, "index", user_data=False)
     urls = Urls(request)
-    shown = (Server(instance, (), urls) for instance in instances)
+    shown = (Server(instance, NOWHERE, urls) for instance in instances)
     return {
         "servers": render_all(SUMMARY, shown, request.version),
         **next_link(request, "/servers", page, [instance.id for instance in instances]),
     }
 
 
-@servers.on("GET", "/detail", policy="os_compute_api:servers:detail")
 def detail(request: Request) -> Json:
-    fields = fields_of(request)
+    fields = fields_of(request, DETAILS)
     page, instances = _list(request, "detail", user_data=USER_DATA in fields)
     return {
         "servers": show_all(request, fields, instances),
@@ -108,12 +108,19 @@ def detail(request: Request) -> Json:
 
 @servers.on("GET", "/{id}", policy="os_compute_api:servers:show")
 def show(request: Request, id: str) -> Json:
-    instance = request.services.instances.get(request.context, uuid_of("Instance", id))
-    return {"server": show_all(request, fields_of(request), [instance])[0]}
+    seen = request.services.instances.look(request.context, uuid_of("Instance", id))
+    return {"server": show_one(request, fields_of(request, ONE), seen)}
 
 
-for shape in _since((FIRST, one("server", UPDATE)), ((2, 19), one("server", UPDATE_2_19))):
-    servers.on("PUT", "/{id}", policy="os_compute_api:servers:update", **shape)(update)
+for since, until, shape in shapes(UPDATE_STEPS):
+    servers.on(
+        "PUT",
+        "/{id}",
+        policy="os_compute_api:servers:update",
+        since=since,
+        until=until,
+        body=one("server", shape),
+    )(update)
 
 
 @servers.on("DELETE", "/{id}", policy="os_compute_api:servers:delete", status=204)
@@ -154,6 +161,18 @@ def _ids(_name: str, text: str) -> list[UUID]:
         return []
 
 
+def _power_states(_name: str, text: str) -> list[PowerState]:
+    """By its number, as it is shown."""
+    return [state for state in PowerState if str(PowerNumber[state.name].value) == text]
+
+
+def _for_all_since(since: Version, *filters: QueryFilter) -> Iterator[QueryFilter]:
+    """Filters that were an administrator's before."""
+    for known in filters:
+        yield replace(known, admin=True)
+        yield replace(known, since=since)
+
+
 FILTERS = (
     QueryFilter("name", "name"),
     QueryFilter("reservation_id", "reservation_id"),
@@ -168,18 +187,35 @@ FILTERS = (
     QueryFilter("not-tags", "not_tags", _words, since=(2, 26)),
     QueryFilter("not-tags-any", "not_tags_any", _words, since=(2, 26)),
     QueryFilter("host", "host", admin=True),
-    QueryFilter("node", "host", admin=True),
     QueryFilter("deleted", "deleted", flag, admin=True),
     QueryFilter("project_id", "project_id", admin=True),
     QueryFilter("tenant_id", "project_id", admin=True),
     QueryFilter("uuid", "ids", _ids, admin=True),
-    QueryFilter("vm_state", "vm_states", _states, admin=True),
-    QueryFilter("task_state", "task_states", _one_word, admin=True),
-    QueryFilter("user_id", ".user_id", admin=True),
-    QueryFilter("availability_zone", ".zone", admin=True),
+    QueryFilter("changes-before", "changed_before", moment, since=(2, 66)),
+    QueryFilter("locked", "locked", flag, since=(2, 73)),
+    QueryFilter("soft_deleted", "soft_deleted", flag, admin=True),
+    QueryFilter("node", "host", admin=True),
     QueryFilter("hostname", ".hostname", admin=True),
-    QueryFilter("key_name", ".key_name", admin=True),
+    QueryFilter("image_ref", "image_id", admin=True),
+    QueryFilter("instance_type_id", "flavor_id", admin=True),
     QueryFilter("display_name", ".display_name", admin=True),
+    QueryFilter("access_ip_v4", ".access_ip_v4", admin=True),
+    QueryFilter("access_ip_v6", ".access_ip_v6", admin=True),
+    QueryFilter("auto_disk_config", ".auto_disk_config", flag, admin=True),
+    *_for_all_since(
+        (2, 83),
+        QueryFilter("user_id", ".user_id"),
+        QueryFilter("availability_zone", ".zone"),
+        QueryFilter("key_name", ".key_name"),
+        QueryFilter("config_drive", ".config_drive", flag),
+        QueryFilter("power_state", "power_states", _power_states),
+        QueryFilter("vm_state", "vm_states", _states),
+        QueryFilter("task_state", "task_states", _one_word),
+        QueryFilter("created_at", ".created_at", moment),
+        QueryFilter("launched_at", ".launched_at", moment),
+        QueryFilter("terminated_at", ".terminated_at", moment),
+        QueryFilter("progress", "progress", whole_number),
+    ),
     QueryFilter("display_description", ".description", admin=True),
     QueryFilter("description", ".description", admin=True),
     QueryFilter("launch_index", ".launch_index", whole_number, admin=True),
@@ -191,15 +227,22 @@ STATUSES: Mapping[str, list[tuple[VmState, str | None]]] = {
     word: [
         (state, task)
         for state in VmState
-        for task in (None, "rebooting", "rebooting_hard")
+        for task in (None, *TELLING_TASKS)
         if server_status(state, task) == word
     ]
-    for word in {
-        server_status(state, task)
-        for state in VmState
-        for task in (None, "rebooting", "rebooting_hard")
-    }
+    for word in {server_status(state, task) for state in VmState for task in (None, *TELLING_TASKS)}
 }
+
+
+#: What a query may say beside its filters.
+_ALSO = ("limit", "marker", "sort_key", "sort_dir", "status", "all_tenants")
+_KNOWN: dict[str, Schema] = dict.fromkeys((*_ALSO, *(known.name for known in FILTERS)), ANY)
+_STRICT = thing((), more=False, **_KNOWN)
+for handler, path, view in ((index, "", "index"), (detail, "/detail", "detail")):
+    rule = f"os_compute_api:servers:{view}"
+    servers.on("GET", path, policy=rule, until=(2, 74))(handler)
+    # From here on a parameter that is not known is refused.
+    servers.on("GET", path, policy=rule, since=(2, 75), query=_STRICT)(handler)
 
 
 def _list(request: Request, view: str, *, user_data: bool) -> tuple[Any, Any]:
@@ -242,8 +285,6 @@ def _filters(request: Request, view: str) -> Filters:
         rule = f"os_compute_api:servers:{view}:get_all_tenants"
         if said["all_projects"] and not policy.allows(rule, request):
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
-    # Who names a project means that one, wherever the token is for.
-    said.setdefault("all_projects", "project_id" in said)
     return Filters(**said, equal=equal)
 
 

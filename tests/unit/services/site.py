@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from nova_lite.config import QUOTA
 from nova_lite.context import RequestContext
 from nova_lite.db.base import Base
 from nova_lite.db.engine import Database
@@ -26,11 +27,11 @@ from nova_lite.db.models import (
     User,
 )
 from nova_lite.domain.specs import Role
-from nova_lite.services.flavors import Flavors
-from nova_lite.services.hosts import Hosts
-from nova_lite.services.instances import Instances, NewInstance
-from nova_lite.services.keypairs import KeyPairs
-from nova_lite.services.quotas import Quotas
+from nova_lite.services.compute.flavors import Flavors
+from nova_lite.services.compute.hosts import Hosts
+from nova_lite.services.compute.instances import Instances, NewInstance
+from nova_lite.services.compute.keypairs import KeyPairs
+from nova_lite.services.compute.quotas import Quotas
 
 MEMBER = frozenset({"member", "reader"})
 ALICE = RequestContext("req-a", "alice", project_id="red", roles=MEMBER)
@@ -51,15 +52,21 @@ class Site:
         self.database = Database(f"sqlite:///{directory}/db")
         sa.event.listen(self.database.engine, "connect", _hurry)
         Base.metadata.create_all(self.database.engine)
-        everything = ("instances", "cores", "ram", "key_pairs", "metadata_items")
-        self.limits = dict.fromkeys((*everything, "networks", "subnets", "ports"), -1) | limits
+        self.limits = dict.fromkeys((option.name for option in QUOTA), -1) | limits
         self.quotas = Quotas(self.database, self.limits)
         self.woken: list[UUID] = []
         self.answer: dict[str, Any] = {}
         self.flavors = Flavors(self.database)
         self.keypairs = KeyPairs(self.database, self.quotas, self.now)
         self.hosts = Hosts(self.database, DOWN_AFTER, self.now)
-        self.instances = Instances(self.database, self.quotas, self.wake, self.ask, self.now)
+        self.instances = Instances(
+            self.database,
+            self.quotas,
+            self.wake,
+            self.ask,
+            self.now,
+            service_down_time=DOWN_AFTER,
+        )
         self._people()
 
     def now(self) -> dt.datetime:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nova_lite.domain.errors import Conflict, Invalid, NotFound
-from nova_lite.services.flavors import SORT_KEYS, NewFlavor
+from nova_lite.services.compute.flavors import SORT_KEYS, NewFlavor
 from tests.unit.services.site import ADMIN, ALICE, BOB, Site
 
 

@@ -19,7 +19,10 @@ from nova_lite.domain.errors import (
     NotFound,
 )
 from nova_lite.domain.states import PowerState, VmState
-from nova_lite.services.instances import MAX_TAGS, SORT_KEYS, Filters, NetworkRequest, NewInstance
+from nova_lite.services.compute import instance_access, instances
+from nova_lite.services.compute.instance_lists import SORT_KEYS, Filters
+from nova_lite.services.compute.instance_references import NetworkRequest
+from nova_lite.services.compute.instances import MAX_TAGS, NewInstance
 from tests.unit.services.site import ADMIN, ALICE, BOB, NOBODY, Site
 
 
@@ -127,7 +130,9 @@ def test_any_network_is_none_when_there_is_none_and_auto_insists(site: Site) -> 
     for wanted in ("any", "auto"):
         id = site.create(networks=wanted)
         (operation,) = site.instances.actions(ALICE, id)
-        assert operation.args["networks"] == [{"network": str(mine), "address": None}]
+        assert operation.args["networks"] == [
+            {"network": str(mine), "address": None, "port": None, "tag": None}
+        ]
     site.add_network("blue", shared=True)
     with pytest.raises(Conflict, match="Multiple possible networks"):
         site.create(networks="any")
@@ -294,15 +299,15 @@ def test_a_reset_that_somebody_else_was_quicker_than_is_a_conflict(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = site.create()
-    look = site.instances._get
+    look = instance_access.found
 
     def quick(*args: Any, **how: Any) -> Instance:
-        instance = look(*args, **how)
+        instance: Instance = look(*args, **how)
         instance.operation_id = uuid4()
         args[0].expunge(instance)
         return instance
 
-    monkeypatch.setattr(site.instances, "_get", quick)
+    monkeypatch.setattr(instances, "found", quick)
     with pytest.raises(Conflict, match="being changed by another request"):
         site.instances.reset(ADMIN, id, VmState.ERROR)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import threading
 from pathlib import Path
@@ -9,9 +10,15 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import SubjectAlternativeName, load_pem_x509_certificate
 
 from nova_lite.domain.errors import Forbidden, Invalid, NotFound, QuotaExceeded
-from nova_lite.services.keypairs import fingerprint_of, generate
+from nova_lite.services.compute.keypairs import (
+    certificate_fingerprint_of,
+    fingerprint_of,
+    generate,
+    generate_certificate,
+)
 from tests.unit.services.site import ADMIN, ALICE, BOB, Site
 
 
@@ -31,8 +38,44 @@ def test_the_fingerprint_is_the_one_ssh_keygen_says(tmp_path: Path) -> None:
     said = subprocess.run(
         ["ssh-keygen", "-l", "-E", "md5", "-f", str(file)], capture_output=True, text=True
     )
-    assert f"MD5:{fingerprint_of(public)} somebody (ED25519)" in said.stdout
-    assert private.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert f"MD5:{fingerprint_of(public)} somebody (RSA)" in said.stdout
+    file = tmp_path / "key"
+    file.write_text(private)
+    file.chmod(0o600)
+    # Whoever has the private half has the public one.
+    said = subprocess.run(["ssh-keygen", "-y", "-f", str(file)], capture_output=True, text=True)
+    assert said.stdout.split()[:2] == public.split()[:2]
+
+
+def test_a_certificate_says_whose_it_is_and_what_for(tmp_path: Path) -> None:
+    user = "u" * 64
+    now = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
+    public, private = generate_certificate(user, now)
+    file = tmp_path / "user.pem"
+    file.write_text(public)
+    command = ["openssl", "x509", "-in", str(file), "-noout", "-fingerprint", "-sha1", "-text"]
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    assert certificate_fingerprint_of(public).upper() in said
+    assert "TLS Web Client Authentication" in said
+    assert f"{user}@localhost" in said and private.startswith("-----BEGIN PRIVATE KEY-----")
+
+
+def test_a_long_principal_is_a_utf_8_string_in_der() -> None:
+    public, _ = generate_certificate("u" * 200, dt.datetime(2030, 1, 1, tzinfo=dt.UTC))
+    (name,) = (
+        load_pem_x509_certificate(public.encode())
+        .extensions.get_extension_for_class(SubjectAlternativeName)
+        .value
+    )
+    assert name.value == b"\x0c\x81\xd2" + b"u" * 200 + b"@localhost"
+
+
+@pytest.mark.parametrize(
+    "evil", ["", "ssh-rsa AAAA", "-----BEGIN CERTIFICATE-----\nAAAA", "\u00e9"]
+)
+def test_what_is_no_certificate_is_refused(evil: str) -> None:
+    with pytest.raises(Invalid, match="Keypair data is invalid"):
+        certificate_fingerprint_of(evil)
 
 
 def test_rsa_and_ecdsa_keys_are_let_in_with_and_without_a_comment() -> None:

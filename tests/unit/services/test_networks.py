@@ -28,9 +28,15 @@ from nova_lite.domain.errors import (
     QuotaExceeded,
 )
 from nova_lite.domain.states import VmState
+from nova_lite.services.compute.quotas import Quotas
 from nova_lite.services.listing import Listing
-from nova_lite.services.networks import Networks, NetworkSettings, NewNetwork, NewPort, NewSubnet
-from nova_lite.services.quotas import Quotas
+from nova_lite.services.network.networks import (
+    Networks,
+    NetworkSettings,
+    NewNetwork,
+    NewPort,
+    NewSubnet,
+)
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 ANN = RequestContext("req", "ann", project_id="p", roles=frozenset({"member", "reader"}))

@@ -12,12 +12,12 @@ from nova_lite import services
 
 FOLDER = Path(services.__file__).parent
 #: A context manager for methods that are declared themselves; a deed on files that is done once.
-EXEMPT = {"Directory._change", "Images._end_upload"}
+EXEMPT = {"Registry._change", "Collection._change", "ImageData._end", "ImageImports._finish"}
 
 
 def writers() -> Iterator[tuple[str, set[str]]]:
     """Methods with a transaction that writes, and the names of their decorators."""
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.rglob("*.py")):
         for kind in (n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)):
             for method in (n for n in kind.body if isinstance(n, ast.FunctionDef)):
                 entered = {

@@ -31,6 +31,11 @@ SORT_KEYS = {
     "rxtx_factor": _FLAVORS.rxtx_factor,
     "is_public": paging.number(_FLAVORS.is_public),
     "disabled": paging.number(_FLAVORS.disabled),
+    "description": sa.func.coalesce(_FLAVORS.description, ""),
+    # By their numbers they were made in this order; none is ever weighed, or changed much.
+    "created_at": _FLAVORS.number,
+    "updated_at": _FLAVORS.number,
+    "vcpu_weight": _FLAVORS.number,
 }
 
 
@@ -45,6 +50,7 @@ class NewFlavor:
     rxtx_factor: float = 1.0
     is_public: bool = True
     flavorid: str | None = None  # None: one is drawn
+    description: str | None = None
 
 
 class Flavors:
@@ -95,7 +101,7 @@ class Flavors:
             .limit(limit)
         )
         if not context.is_admin:
-            query = query.where(_visible(context), Flavor.disabled.is_(False))
+            query = query.where(_visible(context), Flavor.disabled == sa.false())
         elif is_public is not None:
             mine = _granted(context) if is_public else sa.false()
             query = query.where(sa.or_(Flavor.is_public.is_(is_public), mine))
@@ -109,6 +115,14 @@ class Flavors:
                     raise Invalid(f"marker [{marker}] not found")
                 query = query.where(paging.behind(keys, list(at)))
             return session.execute(query).all()
+
+    @one_transaction
+    def describe(self, context: RequestContext, flavorid: str, description: str | None) -> Flavor:
+        """Say something else of it; all the rest of a flavor stays as it is."""
+        with self.database.write() as session:
+            flavor = usable(session, context, flavorid, lock=True)
+            flavor.description = description
+            return flavor
 
     @one_transaction
     def delete(self, context: RequestContext, flavorid: str) -> None:

@@ -22,15 +22,26 @@ from sqlalchemy.orm import Session
 from nova_lite.context import RequestContext
 from nova_lite.db.base import insert_if_absent
 from nova_lite.db.engine import Database, one_transaction
-from nova_lite.db.models import FixedAddress, Host, Instance, Network, Port, Service, Subnet
+from nova_lite.db.models import (
+    FixedAddress,
+    Host,
+    Instance,
+    Network,
+    Port,
+    PortSecurityGroup,
+    Service,
+    Subnet,
+)
 from nova_lite.db.queries import networks as queries
+from nova_lite.db.queries import security_groups as groups
 from nova_lite.db.queries.networks import instance_of
 from nova_lite.domain import subnets
 from nova_lite.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from nova_lite.domain.specs import Role
 from nova_lite.domain.states import VmState
+from nova_lite.services.compute.quotas import Quotas
 from nova_lite.services.listing import Condition, Listed, Listing
-from nova_lite.services.quotas import Quotas
+from nova_lite.services.network import port_security
 
 FLAT, FLAT_DHCP = "flat", "flatdhcp"
 COMPUTE = "compute:"  # how the owner of an instance's port begins
@@ -52,6 +63,7 @@ class NewNetwork:
     name: str = ""
     description: str = ""
     shared: bool = False
+    port_security_enabled: bool = True  # of its ports, unless they say otherwise
     mode: str | None = None  # None: as configured
     physical_network: str | None = None  # flat: the operator's bridge; flatdhcp: the interface
 
@@ -77,6 +89,8 @@ class NewPort:
     description: str = ""
     mac: str | None = None
     fixed_ips: Sequence[tuple[UUID | None, str | None]] | None = None  # None: any one address
+    security_groups: Sequence[UUID] | None = None  # None: the default group
+    port_security_enabled: bool | None = None  # None: as its network has it
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,7 @@ class ShownNetwork:
     shared: bool
     admin_state_up: bool
     external: bool
+    port_security_enabled: bool
     status: str
     created_at: dt.datetime
     updated_at: dt.datetime
@@ -125,10 +140,12 @@ class ShownPort:
     device_id: str
     device_owner: str
     admin_state_up: bool
+    port_security_enabled: bool
     status: str
     created_at: dt.datetime
     updated_at: dt.datetime
     fixed_ips: Sequence[tuple[UUID, str]]  # subnet, address
+    security_groups: Sequence[UUID]
 
 
 @dataclass(frozen=True)
@@ -178,6 +195,12 @@ def _has_address(texts: Sequence[str]) -> Condition:
     return sa.exists().where(*conditions)
 
 
+def _in_group(texts: Sequence[str]) -> Condition:
+    return sa.exists().where(
+        PortSecurityGroup.port_id == Port.id, PortSecurityGroup.group_id.in_(_ids(texts))
+    )
+
+
 #: What a port is while its instance is in these states; DOWN in all others.
 _PORT_STATUS = {VmState.ACTIVE: "ACTIVE", VmState.PAUSED: "ACTIVE", VmState.BUILDING: "BUILD"}
 _TIMES = frozenset({"created_at", "updated_at"})
@@ -194,6 +217,7 @@ NETWORKS = Listed(
         "shared": Network.shared,
         "admin_state_up": Network.admin_state_up,
         "external": sa.literal(False),
+        "port_security_enabled": Network.port_security_enabled,
         "status": sa.literal("ACTIVE"),
         "created_at": Network.created_at,
         "updated_at": Network.updated_at,
@@ -234,6 +258,7 @@ PORTS = Listed(
         "device_id": Port.device_id,
         "device_owner": Port.device_owner,
         "admin_state_up": sa.literal(True),
+        "port_security_enabled": Port.port_security_enabled,
         "status": sa.case(_PORT_STATUS, value=Instance.vm_state, else_="DOWN"),
         "created_at": Port.created_at,
         "updated_at": Port.updated_at,
@@ -241,7 +266,7 @@ PORTS = Listed(
     origin=sa.join(Port, Network, Network.id == Port.network_id).outerjoin(
         Instance, Instance.id == instance_of(Port.device_id)
     ),
-    special={"fixed_ips": _has_address},
+    special={"fixed_ips": _has_address, "security_groups": _in_group},
     unsortable=frozenset({"admin_state_up"}),
     hidden=_TIMES,
 )
@@ -309,6 +334,7 @@ class Networks:
                 parent=parent,
                 mtu=1500,
                 shared=new.shared,
+                port_security_enabled=new.port_security_enabled,
                 admin_state_up=True,
                 generation=1,
                 deleted=False,
@@ -335,7 +361,10 @@ class Networks:
 
     @one_transaction
     def update_network(self, context: RequestContext, id: UUID, **values: Any) -> ShownNetwork:
-        """Set name, description or shared.  Raises Conflict when others use what is shared."""
+        """Set name, description, shared, or port_security_enabled for new ports.
+
+        Raises Conflict when others use what is shared.
+        """
         with self.database.write() as session:
             network = self._own_network(session, context, id)
             if network.shared and values.get("shared") is False:
@@ -440,7 +469,7 @@ class Networks:
         # Whoever else adds a subnet anywhere waits here until we are through.
         session.execute(
             sa.select(Network.id)
-            .where(Network.deleted.is_(False))
+            .where(Network.deleted == sa.false())
             .order_by(Network.id)
             .with_for_update()
         ).all()
@@ -534,6 +563,9 @@ class Networks:
         chosen = new.mac or any(address for _, address in new.fixed_ips or ())
         if chosen and not context.owns(network.project_id):
             raise Forbidden("Only the owner of a network may choose addresses on it.")
+        secured = port_security.for_new_port(
+            session, context, network, project_id, new.port_security_enabled, new.security_groups
+        )
         self.quotas.reserve(session, project_id, ports=1)
         return queries.add_port(
             session,
@@ -543,6 +575,9 @@ class Networks:
             mac=new.mac and new.mac.lower(),
             name=new.name,
             description=new.description,
+            keep=True,
+            groups=new.security_groups,
+            secured=secured,
             now=self.now(),
         )
 
@@ -553,9 +588,11 @@ class Networks:
         id: UUID,
         *,
         fixed_ips: Sequence[tuple[UUID | None, str | None]] | None = None,
+        security_groups: Sequence[UUID] | None = None,
+        secured: bool | None = None,
         **values: Any,
     ) -> ShownPort:
-        """Set name or description, or give it other addresses while nobody uses it."""
+        """Set name or description, its groups, or give it other addresses while nobody uses it."""
         with self.database.write() as session:
             port = self._port(session, context, id)
             if fixed_ips is not None:
@@ -568,6 +605,10 @@ class Networks:
                 _check_unused(port)
                 session.execute(sa.delete(FixedAddress).where(FixedAddress.port_id == id))
                 queries.add_addresses(session, port.network_id, id, fixed_ips)
+                groups.moved(session, [id])
+            if secured is not None or security_groups is not None:
+                network = self._network(session, context, port.network_id)
+                port_security.change(session, context, port, network, secured, security_groups)
             self._set(port, values)
             session.flush()
             return self._shown_ports(session, context, [id])[0]
@@ -677,7 +718,7 @@ def _owner(context: RequestContext, project_id: str | None) -> str:
 
 
 def _visible_networks(context: RequestContext) -> list[Condition]:
-    conditions: list[Condition] = [Network.deleted.is_(False)]
+    conditions: list[Condition] = [Network.deleted == sa.false()]
     if not context.is_admin:
         conditions.append(sa.or_(Network.project_id == context.project_id, Network.shared))
     return conditions
@@ -721,7 +762,11 @@ def _with_addresses(session: Session, rows: Sequence[sa.Row[Any]]) -> list[Shown
         )
     ):
         found[port].append((subnet, address))
-    return [ShownPort(**row._mapping, fixed_ips=found[row.id]) for row in rows]
+    member = groups.groups_of(session, [row.id for row in rows])
+    return [
+        ShownPort(**row._mapping, fixed_ips=found[row.id], security_groups=member[row.id])
+        for row in rows
+    ]
 
 
 def _check_dhcp(network: Network, enable_dhcp: bool, gateway_ip: str | None) -> None:

@@ -1,0 +1,1 @@
+"""Networks, ports, and what may pass them."""
