@@ -130,7 +130,7 @@ class Lab:
 class Guest:
     def __init__(self, namespace: Namespace, directory: Path) -> None:
         self.run, self.works, self.inside = namespace.run, namespace.works, namespace.inside
-        self.name = namespace.name
+        self.namespace, self.name = namespace, namespace.name
         self._script = directory / "udhcpc.sh"
         self._script.write_text(UDHCPC_SCRIPT)
         self._script.chmod(0o755)

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
 from nova_lite.domain.errors import NetworkError
-from nova_lite.domain.specs import Link, NetworkPlan, from_json, to_json
-from nova_lite.network.plans import check_link, check_plan
+from nova_lite.domain.specs import Link, NetworkPlan, Nic, from_json, to_json
+from nova_lite.network.plans import check_link, check_nics, check_plan
 
 
 @dataclass
 class FakeHost:
-    """Bridges and plans; with a `directory` they outlive the process, one file per network."""
+    """Bridges, plans and filters; with a `directory` plans outlive the process, in files."""
 
     directory: Path | None = None
     bridges: dict[str, Link] = field(default_factory=dict)
     plans: dict[UUID, NetworkPlan] = field(default_factory=dict)
+    filters: dict[UUID, dict[str, Nic]] = field(default_factory=dict)  # by guest and interface
     broken: dict[str, Exception] = field(default_factory=dict)  # verb -> raised once
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -52,6 +53,7 @@ class FakeHost:
         for network in list(self.plans):
             self.withdraw(network)
         self.bridges.clear()
+        self.filters.clear()
 
     def _hold(self, plan: NetworkPlan) -> None:
         self.plans[plan.link.network_id] = plan
@@ -98,6 +100,35 @@ class FakeNetwork:
         with self.host.lock:
             self._break("networks")
             return {network: plan.generation for network, plan in self.host.plans.items()}
+
+    def protect(self, guest: UUID, nics: Sequence[Nic]) -> None:
+        with self.host.lock:
+            self._break("protect")
+            check_nics(nics)
+            for nic in nics:
+                if nic.link.bridge not in self.host.bridges:
+                    raise NetworkError(f"There is no bridge {nic.link.bridge}")
+            known = self.host.filters.get(guest, {}) | {nic.tap: nic for nic in nics}
+            self._hold(guest, {tap: nic for tap, nic in known.items() if nic.rules is not None})
+
+    def unprotect(self, guest: UUID, but: Sequence[Nic] = ()) -> None:
+        with self.host.lock:
+            self._break("unprotect")
+            stay = {nic.tap for nic in but}
+            known = self.host.filters.get(guest, {})
+            self._hold(guest, {tap: nic for tap, nic in known.items() if tap in stay})
+
+    def protected(self) -> Mapping[UUID, Sequence[str]]:
+        with self.host.lock:
+            return {guest: sorted(nics) for guest, nics in self.host.filters.items()}
+
+    def watch(self) -> None:
+        """Nobody else is on this host."""
+
+    def _hold(self, guest: UUID, nics: dict[str, Nic]) -> None:
+        self.host.filters.pop(guest, None)
+        if nics:
+            self.host.filters[guest] = nics
 
     def _break(self, verb: str) -> None:
         if error := self.host.broken.pop(verb, None):

@@ -16,9 +16,10 @@ import logging
 import os
 import shutil
 import socket
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -29,10 +30,11 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nova_lite.domain.errors import NetworkError
-from nova_lite.domain.specs import Gateway, Link, NetworkPlan, from_json, to_json
-from nova_lite.network import nftables
+from nova_lite.domain.specs import Gateway, Link, NetworkPlan, Nic, from_json, to_json
+from nova_lite.network import nft, nftables
 from nova_lite.network.dnsmasq import Dnsmasq, hosts, write_whole
-from nova_lite.network.plans import check_link, check_plan, metadata_target
+from nova_lite.network.guests import GuestFilters
+from nova_lite.network.plans import check_link, check_nics, check_plan, metadata_target
 
 LOG = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ CLOSED_BRIDGE = {
 }
 ROUTE_LOCALNET = "ipv4/conf/{}/route_localnet"
 IP_FORWARD = "ipv4/ip_forward"
+#: What br_netfilter does to every bridge of the host, unless told not to.
+ALL_BRIDGES = ("bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables")
 
 
 class LinuxDriver:
@@ -58,6 +62,7 @@ class LinuxDriver:
 
     def __init__(self, state_path: Path) -> None:
         self.state = state_path
+        self.guests = GuestFilters(state_path / "guests")
 
     def connect(self, link: Link) -> None:
         check_link(link)
@@ -100,8 +105,25 @@ class LinuxDriver:
                 and self._provides(kernel, applied, shared, addresses)
             }
 
+    def protect(self, guest: UUID, nics: Sequence[Nic]) -> None:
+        check_nics(nics)
+        with _kernel() as kernel:
+            for bridge in sorted({nic.link.bridge for nic in nics if nic.rules is not None}):
+                _ensure_tracked(kernel, bridge)
+        self.guests.protect(guest, nics)
+
+    def unprotect(self, guest: UUID, but: Sequence[Nic] = ()) -> None:
+        self.guests.unprotect(guest, but)
+
+    def protected(self) -> Mapping[UUID, Sequence[str]]:
+        return self.guests.protected()
+
+    def watch(self) -> None:
+        self.guests.watch()
+
     def remove_all(self) -> None:
         """Leave nothing of ours on this host: the end of nova_lite here."""
+        self.guests.remove_all()
         with self._alone(), _kernel() as kernel:
             for record in self._records():
                 self._withdraw(kernel, record)
@@ -191,10 +213,10 @@ class LinuxDriver:
         file, found = self.state / "nftables.json", nftables.fingerprint()
         if not serving:
             if found:
-                nftables.apply(wanted)
+                nft.apply(wanted)
             file.unlink(missing_ok=True)
         elif _read(file) != {"transaction": digest, "fingerprint": found}:
-            nftables.apply(wanted)
+            nft.apply(wanted)
             applied = {"transaction": digest, "fingerprint": nftables.fingerprint()}
             write_whole(file, json.dumps(applied))
 
@@ -352,6 +374,30 @@ def _create_bridge(kernel: IPRoute, name: str) -> Any:
         if error.code != errno.EEXIST:  # another process was faster: its bridge is as good
             raise
     return next(iter(kernel.link("get", ifname=name)))
+
+
+def _ensure_tracked(kernel: IPRoute, name: str) -> None:
+    """Frames through this bridge pass the inet hooks, where connection tracking is."""
+    bridge = _find(kernel, name)
+    if bridge is None:
+        raise NetworkError(f"There is no bridge {name}")
+    shape = dict(bridge.get("linkinfo", {}).get("data", {}).get("attrs", ()))
+    wanted = {"br_nf_call_iptables": 1, "br_nf_call_ip6tables": 1}
+    _load_br_netfilter()
+    if any(shape.get(f"IFLA_{key.upper()}") != value for key, value in wanted.items()):
+        kernel.link("set", index=bridge["index"], kind="bridge", **wanted)
+
+
+def _load_br_netfilter() -> None:
+    settings = [Path("/proc/sys/net", name) for name in ALL_BRIDGES]
+    if all(file.exists() for file in settings):
+        return
+    with suppress(OSError):
+        subprocess.run(["modprobe", "br_netfilter"], capture_output=True)
+    if not all(file.exists() for file in settings):
+        raise NetworkError("Guests cannot be filtered: this kernel has no br_netfilter")
+    for file in settings:
+        file.write_text("0")  # bridges of others are as they were
 
 
 def _ensure_uplink(kernel: IPRoute, name: str, bridge: str, index: int) -> None:

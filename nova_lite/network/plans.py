@@ -8,10 +8,19 @@ acts: what passes here can be written down without quoting.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Interface
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Interface, ip_network
 
 from nova_lite.domain.errors import NetworkError
-from nova_lite.domain.specs import Gateway, Lease, Link, NetworkPlan
+from nova_lite.domain.security_rules import (
+    EGRESS,
+    HIGHEST_PORT,
+    INGRESS,
+    VERSIONS,
+    WITH_PORTS,
+    number,
+)
+from nova_lite.domain.specs import FilterRule, Gateway, Lease, Link, NetworkPlan, Nic
 
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -42,6 +51,22 @@ def check_plan(plan: NetworkPlan) -> None:
         raise NetworkError(f"Plan of network {plan.link.network_id}: {error}") from error
 
 
+def check_nics(nics: Iterable[Nic]) -> None:
+    """Raises NetworkError when the filters of any of these cannot be what they say."""
+    for nic in nics:
+        check_link(nic.link)
+        try:
+            if not _INTERFACE.fullmatch(nic.tap):
+                raise ValueError(f"{nic.tap!r} is no name for a network interface")
+            _match(_MAC, nic.mac.lower(), "MAC address")
+            for address in nic.addresses:
+                ip_network(address)
+            for rule in nic.rules or ():
+                _check_rule(rule)
+        except (ValueError, KeyError) as error:
+            raise NetworkError(f"Port {nic.port_id}: {error}") from error
+
+
 def metadata_target(gateway: Gateway) -> tuple[IPv4Address, int] | None:
     """Where the metadata service is.  Raises ValueError unless it is an IPv4 address and a port."""
     if gateway.metadata is None:
@@ -70,6 +95,18 @@ def _check_gateway(gateway: Gateway) -> None:
             if what in taken:
                 raise ValueError(f"{what} is given out twice")
             taken.add(what)
+
+
+def _check_rule(rule: FilterRule) -> None:
+    if rule.direction not in (INGRESS, EGRESS) or rule.ethertype not in VERSIONS.values():
+        raise ValueError(f"no rule is about {rule.direction} {rule.ethertype}")
+    for remote in rule.remotes or ():
+        if VERSIONS[ip_network(remote).version] != rule.ethertype:
+            raise ValueError(f"{remote} is not {rule.ethertype}")
+    with_ports = number(rule.protocol, rule.ethertype) in WITH_PORTS
+    low, high = rule.port_min or 0, HIGHEST_PORT if rule.port_max is None else rule.port_max
+    if not 0 <= low <= HIGHEST_PORT or not (low if with_ports else 0) <= high <= HIGHEST_PORT:
+        raise ValueError(f"from {low} to {high} there are no ports")
 
 
 def _check_lease(lease: Lease, interface: IPv4Interface) -> None:

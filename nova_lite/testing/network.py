@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from nova_lite.domain.errors import NetworkError
-from nova_lite.domain.specs import Gateway, Lease, Link, NetworkPlan
+from nova_lite.domain.specs import FilterRule, Gateway, Lease, Link, NetworkPlan, Nic
 from nova_lite.network.driver import NetworkDriver
 
 NETWORK = UUID("3d2c1c40-0000-4000-8000-000000000001")
@@ -23,6 +23,11 @@ OTHER = UUID("3d2c1c40-0000-4000-8000-000000000002")
 LEASE = Lease("fa:16:3e:00:00:01", "10.20.0.2", "web")
 GATEWAY = Gateway("10.20.0.1/24", leases=(LEASE,), metadata="127.0.0.1:8775")
 PLAN = NetworkPlan(Link(NETWORK, "nlnet-br0"), 1, GATEWAY)
+GUEST = UUID("3d2c1c40-0000-4000-8000-00000000000a")
+PORT, OTHER_PORT = (UUID(f"3d2c1c4{n}-0000-4000-8000-00000000000b") for n in (1, 2))
+SSH = FilterRule("ingress", "IPv4", "tcp", 22, 22, remotes=("10.0.0.0/8",))
+NIC = Nic(PORT, LEASE.mac, PLAN.link, (LEASE.address,), rules=(SSH,))
+OTHER_NIC = Nic(OTHER_PORT, "fa:16:3e:00:00:02", PLAN.link, ("10.20.0.3",), rules=())
 OTHER_PLAN = NetworkPlan(Link(OTHER, "nlnet-br1"), 7, Gateway("10.30.0.1/24", leases=()))
 
 
@@ -142,3 +147,76 @@ class NetworkConformance:
         with pytest.raises(NetworkError):
             driver.ensure(replace(PLAN, generation=2, gateway=gateway))
         assert driver.networks() == {NETWORK: 1}
+
+    # --- the filters of guests --------------------------------------------------------------
+
+    def test_a_guest_is_filtered_until_it_is_forgotten(self, host: Host) -> None:
+        driver = host.driver()
+        driver.connect(PLAN.link)
+        for rules in ((SSH,), (), (SSH, replace(SSH, remotes=None))):
+            driver.protect(GUEST, [replace(NIC, rules=rules)])
+            assert driver.protected() == {GUEST: [NIC.tap]}
+        for _ in "twice":
+            driver.unprotect(GUEST)
+            assert driver.protected() == {}
+
+    def test_a_nic_that_is_not_named_stays_filtered(self, host: Host) -> None:
+        driver = host.driver()
+        driver.connect(PLAN.link)
+        driver.protect(GUEST, [NIC])
+        driver.protect(GUEST, [OTHER_NIC])
+        driver.protect(GUEST, [])
+        assert driver.protected() == {GUEST: [NIC.tap, OTHER_NIC.tap]}
+        driver.unprotect(GUEST, but=[OTHER_NIC])
+        assert driver.protected() == {GUEST: [OTHER_NIC.tap]}
+
+    def test_a_nic_without_rules_is_not_filtered_any_more(self, host: Host) -> None:
+        driver = host.driver()
+        driver.connect(PLAN.link)
+        driver.protect(GUEST, [NIC, OTHER_NIC])
+        driver.protect(GUEST, [replace(NIC, rules=None)])
+        assert driver.protected() == {GUEST: [OTHER_NIC.tap]}
+        driver.protect(GUEST, [replace(OTHER_NIC, rules=None)])
+        assert driver.protected() == {}
+
+    def test_a_worker_that_starts_finds_the_filters_of_guests(self, host: Host) -> None:
+        host.driver().connect(PLAN.link)
+        host.driver().protect(GUEST, [NIC])
+        host.driver().watch()
+        assert host.driver().protected() == {GUEST: [NIC.tap]}
+        host.driver().unprotect(GUEST)
+        host.driver().watch()
+        assert host.driver().protected() == {}
+
+    def test_a_guest_on_no_bridge_cannot_be_filtered(self, host: Host) -> None:
+        with pytest.raises(NetworkError, match=PLAN.link.bridge):
+            host.driver().protect(GUEST, [NIC])
+
+    @pytest.mark.parametrize(
+        "nic",
+        [
+            replace(NIC, mac="fa:16:3e"),
+            replace(NIC, tap="tap0; flush ruleset"),
+            replace(NIC, addresses=("10.20.0.300",)),
+            replace(NIC, link=replace(NIC.link, bridge="-x")),
+            *(
+                replace(NIC, rules=(replace(SSH, **wrong),))
+                for wrong in (
+                    {"direction": "sideways"},
+                    {"ethertype": "IPX"},
+                    {"protocol": "carrier-pigeon"},
+                    {"port_max": 65536},
+                    {"port_min": 23},
+                    {"remotes": ("10.0.0.0/33",)},
+                    {"remotes": ("fd00::/8",)},
+                )
+            ),
+        ],
+    )
+    def test_a_poisonous_nic_is_refused_and_changes_nothing(self, host: Host, nic: Nic) -> None:
+        driver = host.driver()
+        driver.connect(PLAN.link)
+        driver.protect(GUEST, [NIC])
+        with pytest.raises(NetworkError):
+            driver.protect(GUEST, [OTHER_NIC, nic])
+        assert driver.protected() == {GUEST: [NIC.tap]}

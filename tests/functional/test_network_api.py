@@ -98,13 +98,14 @@ def test_every_resource_that_is_claimed_is_served(cloud: Cloud, api: Facade) -> 
 def test_extensions_are_listed_and_shown_and_others_are_404(api: Facade) -> None:
     aliases = {each["alias"] for each in api.get("/extensions")["extensions"]}
     assert {"provider", "project-id", "pagination", "sorting", "net-mtu"} <= aliases
-    assert not aliases & {"router", "security-group", "quotas", "binding"}
+    assert {"security-group", "port-security", "quotas", "quota_details"} <= aliases
+    assert not aliases & {"router", "rbac-policies", "standard-attr-revisions", "binding"}
     for alias in aliases:
         assert api.get(f"/extensions/{alias}")["extension"]["alias"] == alias
     assert "router" in message(api.get("/extensions/router", status=404))
 
 
-@pytest.mark.parametrize("path", ["/routers", "/security-groups", "/floatingips", "/nonsense"])
+@pytest.mark.parametrize("path", ["/routers", "/floatingips", "/nonsense"])
 def test_what_is_not_served_is_404_in_neutrons_form(api: Facade, path: str) -> None:
     for method in ("GET", "POST"):
         answer = api.call(method, path, {} if method == "POST" else None, status=404).json
@@ -504,7 +505,8 @@ def test_a_port_gets_an_address_and_keeps_its_place(api: Facade) -> None:
         ({"device_owner": "compute:nova"}, 400),
         ({"network_id": str(uuid4())}, 404),
         ({"admin_state_up": False}, 400),
-        ({"security_groups": []}, 400),
+        ({"security_groups": [str(uuid4())]}, 404),
+        ({"security_groups": ["default"]}, 400),
     ],
 )
 def test_a_port_that_cannot_be_is_refused(api: Facade, values: Json, status: int) -> None:
@@ -745,14 +747,31 @@ def test_ports_and_subnets_are_found_by_what_clients_look_for(api: Facade, cloud
 def test_quotas_count_what_is_there(api: Facade, alice: tuple[str, str]) -> None:
     token, project = alice
     subnet(api, network(api, token=token)["id"], token=token)
-    assert api.get(f"/quotas/{project}", token=token) == {
-        "quota": {"network": 100, "subnet": 100, "port": 500}
+    shown = api.get(f"/quotas/{project}", token=token)["quota"]
+    assert shown == {
+        **{"network": 100, "subnet": 100, "port": 500},
+        **{"security_group": 10, "security_group_rule": 100},
     }
     assert api.get(f"/quotas/{project}/default") == api.get(f"/quotas/{project}")
     used = api.get(f"/quotas/{project}/details", token=token)["quota"]
     assert used["network"] == {"limit": 100, "used": 1, "reserved": 0}
     assert used["subnet"]["used"] == 1
     api.get("/quotas/another", token=token, status=403)
+
+
+def test_less_than_is_used_is_refused_on_demand(api: Facade, alice: tuple[str, str]) -> None:
+    token, project = alice
+    for _ in range(2):
+        network(api, token=token)
+    path, checked = f"/quotas/{project}", {"network": 1, "check_limit": True}
+    assert "networks" in message(api.put(path, {"quota": checked}, status=400))
+    api.put(path, {"quota": {**checked, "force": True}}, status=400)
+    for how in ({}, {"force": True}):
+        body = {"quota": {"network": 1, **how}}
+        assert api.put(path, body)["quota"]["network"] == 1
+    assert api.put(path, {"quota": {**checked, "network": 2}})["quota"]["network"] == 2
+    api.delete(path)
+    assert api.get(path)["quota"]["network"] == 100
 
 
 def test_the_agents_are_the_network_workers(

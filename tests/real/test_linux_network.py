@@ -19,7 +19,7 @@ import pytest
 
 from nova_lite.domain.errors import NetworkError
 from nova_lite.domain.specs import Gateway, Lease, Link, NetworkPlan
-from nova_lite.network import dnsmasq, linux, nftables
+from nova_lite.network import dnsmasq, linux, nft, nftables
 from nova_lite.network.dnsmasq import Dnsmasq
 from nova_lite.network.linux import LinuxDriver
 from tests.netlab import HOST_ADDRESS, OUTSIDE_ADDRESS, Guest, Lab
@@ -456,9 +456,9 @@ def test_what_nft_refuses_is_an_error_and_changes_nothing(lab: Lab) -> None:
     ensure(lab, PLAN)
     before = lab.host.run("nft", "-a", "list", "ruleset")
     commands = nftables.transaction([PLAN])
-    commands["nftables"].append({"add": {"rule": {"family": "inet", "table": "nova_lite"}}})
+    commands.append({"add": {"rule": {"family": "inet", "table": "nova_lite"}}})
     with lab.host.inside(), pytest.raises(NetworkError, match="nft refused"):
-        nftables.apply(commands)
+        nft.apply(commands)
     assert lab.host.run("nft", "-a", "list", "ruleset") == before
 
 

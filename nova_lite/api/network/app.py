@@ -10,10 +10,26 @@ from nova_lite.api.network.extensions import extensions
 from nova_lite.api.network.networks import networks
 from nova_lite.api.network.ports import ports
 from nova_lite.api.network.quotas import quotas
+from nova_lite.api.network.reports import availabilities, shares
+from nova_lite.api.network.security_group_rules import rules
+from nova_lite.api.network.security_groups import security_groups
 from nova_lite.api.network.subnets import subnets
 from nova_lite.api.network.versions import versions
 
-RESOURCES = (versions, networks, subnets, ports, extensions, quotas, agents, zones)
+RESOURCES = (
+    versions,
+    networks,
+    subnets,
+    ports,
+    security_groups,
+    rules,
+    extensions,
+    quotas,
+    agents,
+    zones,
+    availabilities,
+    shares,
+)
 
 TYPES = {
     400: "HTTPBadRequest",

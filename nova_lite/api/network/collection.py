@@ -19,7 +19,7 @@ from nova_lite.api.network.rules import RULES
 from nova_lite.api.schema import Schema, one
 from nova_lite.domain.errors import Conflict, Forbidden, Invalid, NotFound, QuotaExceeded
 from nova_lite.services.listing import Listing
-from nova_lite.services.networks import Page
+from nova_lite.services.network.networks import Page
 
 Json = dict[str, Any]
 NOT_FILTERS = {"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"}
@@ -45,6 +45,7 @@ class Collection:
     singular: str
     plural: str
     attributes: Sequence[Attribute]
+    path: str = ""  # where it is, if not at its plural
 
     # --- what comes in -------------------------------------------------------------------
 
@@ -143,7 +144,7 @@ class Collection:
     def _link(self, request: Request, listing: Listing, marker: UUID, reverse: bool) -> Json:
         kept = [(k, v) for k, v in request.GET.items() if k not in ("marker", "page_reverse")]
         query = urlencode([*kept, ("marker", str(marker)), ("page_reverse", str(reverse))])
-        url = f"{request.outside_url}/network/v2.0/{self.plural}?{query}"
+        url = f"{request.outside_url}/network/v2.0/{self.path or self.plural}?{query}"
         return {"rel": "previous" if reverse else "next", "href": url}
 
 

@@ -15,7 +15,7 @@ from nova_lite.api.network.collection import (
     uuid_of,
 )
 from nova_lite.api.schema import boolean
-from nova_lite.services.networks import NewNetwork
+from nova_lite.services.network.networks import NewNetwork
 
 NETWORKS = Collection(
     "network",
@@ -30,6 +30,9 @@ NETWORKS = Collection(
         Attribute("status", lambda n: n.status, "status"),
         Attribute("shared", lambda n: n.shared, "shared"),
         Attribute("mtu", lambda n: n.mtu, "mtu"),
+        Attribute(
+            "port_security_enabled", lambda n: n.port_security_enabled, "port_security_enabled"
+        ),
         Attribute("subnets", lambda n: [str(id) for id in n.subnets], "subnets"),
         Attribute("router:external", lambda n: n.external, "external"),
         Attribute(
@@ -68,6 +71,7 @@ SETTABLE: dict[str, schema.Schema] = {
     "description": schema.TEXT,
     "admin_state_up": UP,
     "shared": schema.BOOLEAN,
+    "port_security_enabled": schema.BOOLEAN,
     "router:external": NO,
 }
 
@@ -118,6 +122,7 @@ def _new(values: Json) -> NewNetwork:
         name=values.get("name", ""),
         description=values.get("description", ""),
         shared=boolean(values.get("shared", False)),
+        port_security_enabled=boolean(values.get("port_security_enabled", True)),
         mode=values.get("provider:network_type"),
         physical_network=values.get("provider:physical_network"),
     )
@@ -134,8 +139,9 @@ def update(request: Request, id: str, body: Json) -> Json:
     values = body["network"]
     check_settable(request, "update_network", values)
     changes = {name: values[name] for name in ("name", "description") if name in values}
-    if "shared" in values:
-        changes["shared"] = boolean(values["shared"])
+    for name in ("shared", "port_security_enabled"):
+        if name in values:
+            changes[name] = boolean(values[name])
     changed = request.services.networks.update_network(
         request.context, uuid_of(id, "network"), **changes
     )

@@ -9,8 +9,8 @@ from nova_lite.api import schema
 from nova_lite.api.declare import Request, Resource
 from nova_lite.api.network.collection import Attribute, Collection, Json, owner_of, uuid_of
 from nova_lite.api.network.networks import NAME, PROJECT, UP, stamp
-from nova_lite.api.schema import thing
-from nova_lite.services.networks import NewPort
+from nova_lite.api.schema import boolean, thing
+from nova_lite.services.network.networks import NewPort
 
 PORTS = Collection(
     "port",
@@ -31,6 +31,12 @@ PORTS = Collection(
         Attribute("device_id", lambda p: p.device_id, "device_id"),
         Attribute("device_owner", lambda p: p.device_owner, "device_owner"),
         Attribute("admin_state_up", lambda p: p.admin_state_up, "admin_state_up"),
+        Attribute(
+            "security_groups", lambda p: [str(id) for id in p.security_groups], "security_groups"
+        ),
+        Attribute(
+            "port_security_enabled", lambda p: p.port_security_enabled, "port_security_enabled"
+        ),
         Attribute("status", lambda p: p.status, "status"),
         Attribute("created_at", lambda p: stamp(p.created_at), "created_at"),
         Attribute("updated_at", lambda p: stamp(p.updated_at), "updated_at"),
@@ -47,6 +53,7 @@ FIXED_IPS: schema.Schema = {
     "items": thing((), subnet_id=schema.UUID, ip_address={"type": "string", "maxLength": 64}),
     "maxItems": 5,
 }
+GROUPS: schema.Schema = {"type": ["array", "null"], "items": schema.UUID, "maxItems": 64}
 # Which instance a port belongs to is what the instance says.  Who could write
 # it here could hang a port on the server of somebody else.
 NOBODY: schema.Schema = {"enum": [""]}
@@ -61,13 +68,25 @@ CREATE = PORTS.body(
         admin_state_up=UP,
         mac_address=MAC,
         fixed_ips=FIXED_IPS,
+        security_groups=GROUPS,
+        port_security_enabled=schema.BOOLEAN,
         device_id=NOBODY,
         device_owner=NOBODY,
     )
 )
 CHANGE = PORTS.change(
-    thing((), name=NAME, description=schema.TEXT, admin_state_up=UP, fixed_ips=FIXED_IPS)
+    thing(
+        (),
+        name=NAME,
+        description=schema.TEXT,
+        admin_state_up=UP,
+        fixed_ips=FIXED_IPS,
+        security_groups=GROUPS,
+        port_security_enabled=schema.BOOLEAN,
+    )
 )
+
+SECURED = "port_security_enabled"
 
 ports = Resource("/v2.0/ports")
 
@@ -97,7 +116,20 @@ def _new(values: Json) -> NewPort:
         description=values.get("description", ""),
         mac=values.get("mac_address"),
         fixed_ips=_fixed_ips(values["fixed_ips"]) if "fixed_ips" in values else None,
+        security_groups=_groups(values),
+        port_security_enabled=_secured(values),
     )
+
+
+def _groups(values: Json) -> list[UUID] | None:
+    """Those that are named; None where nothing was said, [] where there are to be none."""
+    if "security_groups" not in values:
+        return None
+    return [uuid_of(group, "security group") for group in values["security_groups"] or ()]
+
+
+def _secured(values: Json) -> bool | None:
+    return boolean(values[SECURED]) if SECURED in values else None
 
 
 def _fixed_ips(wanted: Sequence[Json]) -> list[tuple[UUID | None, str | None]]:
@@ -124,6 +156,8 @@ def update(request: Request, id: str, body: Json) -> Json:
         request.context,
         uuid_of(id, "port"),
         fixed_ips=_fixed_ips(values["fixed_ips"]) if "fixed_ips" in values else None,
+        security_groups=_groups(values),
+        secured=_secured(values),
         **changes,
     )
     return {"port": PORTS.show(request, changed)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 RULES: dict[str, str] = {
     **{
         f"{deed}_{thing}": "role:reader" if deed == "get" else "role:member"
-        for thing in ("network", "subnet", "port")
+        for thing in ("network", "subnet", "port", "security_group", "security_group_rule")
         for deed in ("create", "get", "update", "delete")
+        if (deed, thing) != ("update", "security_group_rule")
     },
     # Attributes of which one has to be an administrator to see or to set them.
     **{
@@ -18,7 +19,11 @@ RULES: dict[str, str] = {
     "create_network:shared": "role:admin",
     "update_network:shared": "role:admin",
     "get_quota": "role:reader",
+    "update_quota": "role:admin",
+    "delete_quota": "role:admin",
     "get_agent": "role:admin",
     "get_availability_zone": "role:reader",
+    "get_network_ip_availability": "role:admin",
+    "get_rbac_policy": "role:reader",
     "get_extension": "@",
 }

@@ -8,7 +8,7 @@ from nova_lite.api.network.collection import Attribute, Collection, Json, owner_
 from nova_lite.api.network.networks import NAME, PROJECT, stamp
 from nova_lite.api.schema import boolean, thing
 from nova_lite.domain.subnets import AUTO
-from nova_lite.services.networks import NewSubnet
+from nova_lite.services.network.networks import NewSubnet
 
 SUBNETS = Collection(
     "subnet",

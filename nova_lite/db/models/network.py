@@ -26,6 +26,8 @@ class Network(Base):
     mtu: Mapped[int] = mapped_column(default=1500)
     shared: Mapped[bool] = mapped_column(default=False)
     admin_state_up: Mapped[bool] = mapped_column(default=True)
+    port_security_enabled: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    """Of the ports that are made on it, unless they say otherwise."""
     generation: Mapped[int] = mapped_column(default=1)
     """Grows with everything a gateway must know; hosts report how far they are."""
     gateway_host: Mapped[str | None] = mapped_column(sa.String(255))
@@ -70,6 +72,12 @@ class Port(Base):
     device_id: Mapped[str] = mapped_column(sa.String(64), default="")
     device_owner: Mapped[str] = mapped_column(sa.String(64), default="")
     order: Mapped[int] = mapped_column("position", default=0)  # among the NICs of its instance
+    keep: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    """Made by a client, not with an instance: it outlives the one it is plugged into."""
+    tag: Mapped[str | None] = mapped_column(sa.String(60))  # what its guest is to know it by
+    port_security_enabled: Mapped[bool] = mapped_column(default=True, server_default=sa.false())
+    """Whether its security groups decide what it may send and get.  Not for ports that are
+    older than these: guests that run are not cut off."""
     created_at: Mapped[dt.datetime]
     updated_at: Mapped[dt.datetime]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.db.base import insert_if_absent, rows_changed
 from nova_lite.db.models import FixedAddress, Network, NetworkHost, Port, Subnet
+from nova_lite.db.queries import security_groups
 from nova_lite.domain.errors import Conflict, Invalid, NoMoreAddresses, NotFound
 from nova_lite.domain.ids import mac_of
 
@@ -30,7 +31,7 @@ def touch(session: Session, network: UUID) -> None:
     """
     grow = (
         sa.update(Network)
-        .where(Network.id == network, Network.deleted.is_(False))
+        .where(Network.id == network, Network.deleted == sa.false())
         .values(generation=Network.generation + 1)
     )
     if not rows_changed(session, grow):
@@ -57,20 +58,29 @@ def add_port(
     device_id: str = "",
     device_owner: str = "",
     order: int = 0,
+    tag: str | None = None,
+    keep: bool = False,
+    groups: Collection[UUID] | None = None,
+    secured: bool | None = None,
 ) -> UUID:
     """A port with its fixed addresses; the same `id` again is the same port.
 
     `addresses` names subnet and address, either of which may be left open; a
     network without subnets has none to give, and a port without an address is
-    a port, too.  Raises NotFound for a network or subnet that is not there,
-    Invalid for an address that is not for guests, Conflict for an address or
-    MAC that is taken, NoMoreAddresses when there is none left.
+    a port, too.  It is in these security `groups`, by default in that of its
+    project, unless it, or the network, is not `secured`.
+    Raises NotFound for a network, subnet or group that is not there, Invalid
+    for an address that is not for guests, Conflict for an address or MAC that is
+    taken, NoMoreAddresses when there is none left.
     """
     id = id or uuid4()
     mine = sa.select(Port.id).where(Port.id == id)
     if session.scalar(mine):
         return id
     touch(session, network)
+    if secured is None:
+        of_it = sa.select(Network.port_security_enabled).where(Network.id == network)
+        secured = session.scalars(of_it).one()
     for candidate in [mac] if mac else _macs(id):
         if insert_if_absent(
             session,
@@ -85,6 +95,9 @@ def add_port(
             device_id=device_id,
             device_owner=device_owner,
             position=order,
+            tag=tag,
+            keep=keep,
+            port_security_enabled=secured,
             created_at=now,
             updated_at=now,
         ):
@@ -94,6 +107,10 @@ def add_port(
     else:
         raise Conflict(f"MAC address {mac or mac_of(id)} is in use on network {network}.")
     add_addresses(session, network, id, addresses)
+    if secured:
+        if groups is None:
+            groups = [security_groups.default_group(session, project_id, now)]
+        security_groups.join(session, id, groups)
     return id
 
 
@@ -242,9 +259,47 @@ def remove_ports(session: Session, ports: Iterable[UUID]) -> set[UUID]:
             .values(generation=Network.generation + 1)
         )
     ids = [id for id, _ in found]
+    security_groups.leave(session, ids)
     session.execute(sa.delete(FixedAddress).where(FixedAddress.port_id.in_(ids)))
     session.execute(sa.delete(Port).where(Port.id.in_(ids)))
     return networks
+
+
+def network_of(session: Session, port: UUID) -> UUID | None:
+    """The network a port is on; None when the port is gone."""
+    return session.scalar(sa.select(Port.network_id).where(Port.id == port))
+
+
+def bind_port(
+    session: Session, port: UUID, device: UUID, owner: str, order: int, tag: str | None = None
+) -> bool:
+    """Plug a port that is there into an instance; False when something else holds it."""
+    free = (Port.id == port, sa.or_(Port.device_id == "", Port.device_id == str(device)))
+    bind = sa.update(Port).where(*free)
+    return bool(
+        rows_changed(
+            session, bind.values(device_id=str(device), device_owner=owner, position=order, tag=tag)
+        )
+    )
+
+
+def release_ports(session: Session, ports: Iterable[UUID]) -> set[UUID]:
+    """Take ports from their instance; return the networks that changed.
+
+    Those that were made with it go, those that a client made are free again.
+    """
+    found = session.execute(
+        sa.select(Port.id, Port.network_id, Port.keep).where(Port.id.in_(list(ports)))
+    ).all()
+    kept = [port for port in found if port.keep]
+    if kept:
+        session.execute(
+            sa.update(Port)
+            .where(Port.id.in_([port.id for port in kept]))
+            .values(device_id="", device_owner="", tag=None)
+        )
+    gone = remove_ports(session, [port.id for port in found if not port.keep])
+    return gone | {port.network_id for port in kept}
 
 
 def ports_of(session: Session, device: UUID) -> list[tuple[Port, Network, list[str]]]:

@@ -26,14 +26,14 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_rules_are_as_reviewed(case: str, golden: Callable[[str, str], None]) -> None:
-    commands = nftables.transaction(CASES[case])["nftables"]
+    commands = nftables.transaction(CASES[case])
     lines = ",\n".join(json.dumps(command) for command in commands)
     golden(f"nftables/{case}.json", f"[\n{lines}\n]\n")
 
 
 @pytest.mark.parametrize("plans", CASES.values(), ids=CASES)
 def test_no_command_names_anything_but_our_table(plans: list[NetworkPlan]) -> None:
-    for command in nftables.transaction(plans)["nftables"]:
+    for command in nftables.transaction(plans):
         (thing,) = command.values()
         ((kind, content),) = thing.items()
         assert content["family"] == "inet"
