@@ -14,6 +14,7 @@ from alembic.autogenerate.api import AutogenContext
 
 from nova_lite.db import models  # noqa: F401 - registers the tables
 from nova_lite.db.base import Base, SerialNumber, UtcDateTime
+from nova_lite.db.models.identity import Tags
 
 
 def render(kind: str, thing: Any, _: AutogenContext) -> str | Literal[False]:
@@ -28,6 +29,8 @@ def render(kind: str, thing: Any, _: AutogenContext) -> str | Literal[False]:
         return f"sa.String({thing.length})"
     if isinstance(thing, sa.JSON):
         return "sa.JSON()"
+    if isinstance(thing, Tags):
+        return 'sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")'
     return False
 
 

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 DEFAULT_FILE = "/etc/nova-lite/nova.conf"
 DEFAULT_STATE = "/var/lib/nova-lite"
@@ -87,6 +87,18 @@ API = [
         "by default what the request itself used.",
     ),
     cfg.StrOpt(
+        "auth_strategy",
+        default="identity",
+        choices=[
+            ("identity", "our own identity API"),
+            (
+                "keystone",
+                "the Keystone of [keystone_authtoken], with the options of its middleware",
+            ),
+        ],
+        help="Who is asked who asks.",
+    ),
+    cfg.StrOpt(
         "paste_config",
         default="api-paste.ini",
         help="Wiring of the API; a relative path is looked up beside the configuration file, "
@@ -129,20 +141,88 @@ IDENTITY = [
         help="Memory cost of argon2id, per password check. The default is OWASP's minimum.",
     ),
     cfg.IntOpt("password_hash_rounds", default=2, min=1, help="Time cost of argon2id, in passes."),
-    cfg.StrOpt("region", default="RegionOne", help="Name of the region in the catalog."),
+    cfg.StrOpt(
+        "region",
+        default="RegionOne",
+        help="Name of the region that our own APIs are in: as a new catalog has them, "
+        "and as unified limits are looked up.",
+    ),
+    cfg.IntOpt(
+        "max_project_tree_depth",
+        default=5,
+        min=1,
+        help="How many projects may be within each other.",
+    ),
 ]
 
 IMAGE = [
     cfg.StrOpt(
         "filesystem_store_datadir",
         sample_default="<state_path>/images",
-        help="Where the bytes of images are kept.",
+        help="Where the bytes of images are kept, while [image] stores names no stores.",
+    ),
+    cfg.PortOpt(
+        "port",
+        help="Second port of nova-api, on [api] listen. Its first takes no uploads of unknown "
+        "length (chunked, as tempest sends them), because its server cannot tell a whole one from "
+        "one that broke off; this one does. The image endpoint in the catalog is to lead here. "
+        "nova-all takes them on its only port.",
+    ),
+    cfg.DictOpt(
+        "stores",
+        default={},
+        help="Image stores, as NAME:DIRECTORY, separated by commas; the first is the default "
+        "one. A relative directory is one under state_path.",
+    ),
+    cfg.StrOpt(
+        "staging_dir",
+        sample_default="<state_path>/staging",
+        help="Where bytes wait that are uploaded to be imported later, and which the API "
+        "processes of a site share as they share the stores.",
     ),
     cfg.IntOpt(
         "image_size_cap",
         default=1 << 40,
         min=1,
         help="Largest image, in bytes, as uploaded.",
+    ),
+    cfg.BoolOpt(
+        "require_image_format_match",
+        default=True,
+        help="Whether an upload is refused when its bytes are not what the image is declared to "
+        "be, or not safe to use. Hosts look themselves at what they make disks of, and refuse it.",
+    ),
+    cfg.ListOpt(
+        "enabled_import_methods",
+        default=["glance-direct", "web-download", "copy-image", "glance-download"],
+        help="How images may be imported.",
+    ),
+    cfg.IntOpt("import_threads", default=2, min=1, help="Imports one API process does at a time."),
+    cfg.ListOpt(
+        "import_allowed_schemes",
+        default=["http", "https"],
+        help="Schemes of URLs that images may be downloaded from: http, https.",
+    ),
+    cfg.ListOpt(
+        "import_allowed_ports",
+        item_type=types.Integer(1, 65535),
+        default=[80, 443],
+        help="Ports of such URLs.",
+    ),
+    cfg.ListOpt(
+        "import_allowed_networks",
+        default=[],
+        help="Networks (CIDR) that such URLs may lead to although they are not public: whoever "
+        "may import an image can then reach what is there.",
+    ),
+    cfg.IntOpt(
+        "import_timeout", default=3600, min=1, help="Seconds that downloading one image may take."
+    ),
+    cfg.ListOpt(
+        "import_extra_properties",
+        default=["hw_", "trait:", "os_distro", "os_secure_boot", "os_type"],
+        help="Properties that an image takes along when it is imported from another image, "
+        "by the beginning of their names.",
     ),
 ]
 
@@ -162,6 +242,13 @@ SCHEDULER = [
             "RamFilter",
             "CoreFilter",
             "DiskFilter",
+            "SameHostFilter",
+            "DifferentHostFilter",
+            "ServerGroupAffinityFilter",
+            "ServerGroupAntiAffinityFilter",
+            "ComputeCapabilitiesFilter",
+            "ImagePropertiesFilter",
+            "AggregateInstanceExtraSpecsFilter",
         ],
         help="Filters of the filter scheduler, cheapest first.",
     ),
@@ -172,6 +259,44 @@ SCHEDULER = [
     ),
     cfg.FloatOpt("cpu_weight_multiplier", default=1.0, help="The same for free cores."),
     cfg.FloatOpt("disk_weight_multiplier", default=1.0, help="The same for free disk."),
+    cfg.FloatOpt(
+        "soft_affinity_weight_multiplier",
+        default=1.0,
+        help="How much a group of soft affinity counts against free memory, cores and disk.",
+    ),
+    cfg.FloatOpt(
+        "soft_anti_affinity_weight_multiplier",
+        default=1.0,
+        help="The same for a group of soft anti-affinity.",
+    ),
+    cfg.IntOpt(
+        "max_instances_per_host",
+        default=50,
+        min=1,
+        help="What NumInstancesFilter lets on one host.",
+    ),
+    cfg.ListOpt("isolated_hosts", default=[], help="Hosts of IsolatedHostsFilter."),
+    cfg.ListOpt(
+        "isolated_images",
+        default=[],
+        help="Ids of images that run on these hosts and nowhere else.",
+    ),
+    cfg.BoolOpt(
+        "restrict_isolated_hosts_to_isolated_images",
+        default=True,
+        help="Whether nothing but these images runs on these hosts.",
+    ),
+    cfg.StrOpt(
+        "aggregate_image_properties_isolation_namespace",
+        default="",
+        help="Image properties that AggregateImagePropertiesIsolation heeds begin so; "
+        "empty: it heeds all.",
+    ),
+    cfg.StrOpt(
+        "aggregate_image_properties_isolation_separator",
+        default=".",
+        help="What comes between that and the rest of the name.",
+    ),
     cfg.FloatOpt("ram_allocation_ratio", default=1.0, min=0.0, help="Memory given out per MB."),
     cfg.FloatOpt("cpu_allocation_ratio", default=4.0, min=0.0, help="Cores given out per core."),
     cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.0, help="Disk given out per GB."),
@@ -207,6 +332,29 @@ COMPUTE = [
         min=0,
         help="Seconds a guest has to shut itself down before its plug is pulled.",
     ),
+    cfg.BoolOpt(
+        "allow_resize_to_same_host",
+        default=True,
+        help="Whether a resized server may stay on the host it is on.",
+    ),
+    cfg.IntOpt(
+        "shelved_offload_time",
+        default=0,
+        min=-1,
+        help="Seconds that a shelved server keeps its place on a host; -1: until it is offloaded.",
+    ),
+    cfg.IntOpt(
+        "reclaim_instance_interval",
+        default=0,
+        min=0,
+        help="Seconds that a deleted server can be restored; 0: it is deleted at once.",
+    ),
+    cfg.IntOpt(
+        "resize_confirm_window",
+        default=0,
+        min=0,
+        help="Seconds after which a resize is confirmed by itself; 0: never.",
+    ),
 ]
 
 LIBVIRT = [
@@ -221,6 +369,23 @@ LIBVIRT = [
     cfg.StrOpt(
         "probe_kernel",
         help="Linux kernel that the probe of KVM boots; by default one from /boot.",
+    ),
+]
+
+VNC = [
+    cfg.StrOpt(
+        "novncproxy_base_url",
+        default="http://127.0.0.1:6080/vnc_lite.html",
+        help="Where users reach the VNC proxy, whose page shows the screen of a server.",
+    ),
+]
+
+CONSOLEAUTH = [
+    cfg.IntOpt(
+        "token_ttl",
+        default=600,
+        min=0,
+        help="Seconds within which the address of a console is good to be opened.",
     ),
 ]
 
@@ -254,9 +419,22 @@ QUOTA = [
     cfg.IntOpt("ram", default=51200, min=-1, help="Memory per project, in MB."),
     cfg.IntOpt("key_pairs", default=100, min=-1, help="Key pairs per user."),
     cfg.IntOpt("metadata_items", default=128, min=-1, help="Metadata keys per server."),
+    cfg.IntOpt("injected_files", default=5, min=-1, help="Files of personality per server."),
+    cfg.IntOpt(
+        "injected_file_content_bytes", default=10240, min=-1, help="Bytes in one such file."
+    ),
+    cfg.IntOpt(
+        "injected_file_path_bytes", default=255, min=-1, help="Bytes in the path of such a file."
+    ),
+    cfg.IntOpt("server_groups", default=10, min=-1, help="Server groups per project."),
+    cfg.IntOpt("server_group_members", default=10, min=-1, help="Servers per server group."),
     cfg.IntOpt("networks", default=100, min=-1, help="Networks per project."),
     cfg.IntOpt("subnets", default=100, min=-1, help="Subnets per project."),
     cfg.IntOpt("ports", default=500, min=-1, help="Ports per project."),
+    cfg.IntOpt("security_groups", default=10, min=-1, help="Security groups per project."),
+    cfg.IntOpt(
+        "security_group_rules", default=100, min=-1, help="Rules of all its security groups."
+    ),
 ]
 
 GROUPS: dict[str, Sequence[cfg.Opt]] = {
@@ -269,6 +447,8 @@ GROUPS: dict[str, Sequence[cfg.Opt]] = {
     "scheduler": SCHEDULER,
     "compute": COMPUTE,
     "libvirt": LIBVIRT,
+    "vnc": VNC,
+    "consoleauth": CONSOLEAUTH,
     "network": NETWORK,
     "quota": QUOTA,
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.engines", "tests.guest"]
+pytest_plugins = ["tests.engines", "tests.guest", "tests.keystone"]
 
 GOLDEN = Path(__file__).parent / "golden"
 

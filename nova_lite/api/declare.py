@@ -14,7 +14,7 @@ import webob
 from routes import Mapper
 
 from nova_lite.api import policy
-from nova_lite.api.schema import Schema, validate
+from nova_lite.api.schema import Schema, known_of, validate
 from nova_lite.context import RequestContext
 from nova_lite.domain.errors import (
     Forbidden,
@@ -127,7 +127,7 @@ class Resource:
         return self.on("POST", "/{id}/action", action=name, **declared)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself: tables of them are looked up often
 class Field:
     """One key of an answer, and the microversions that have it."""
 
@@ -145,7 +145,8 @@ class Api:
     """A WSGI application made of resources: one facade.
 
     `fault` words an error in the dialect of this facade; `negotiate` finds the
-    microversion of a request and returns the headers that say so.
+    microversion of a request and returns the headers that say so.  Where a
+    `slash_counts`, what ends in one is another place, and most likely none.
     """
 
     def __init__(
@@ -153,8 +154,11 @@ class Api:
         resources: Iterable[Resource],
         fault: Callable[[int, str], Any],
         negotiate: Callable[[Request], Mapping[str, str]] = lambda request: {},
+        *,
+        slash_counts: bool = False,
     ) -> None:
         self.fault = fault
+        self.slash_counts = slash_counts
         self.negotiate = negotiate
         self.endpoints: dict[str, dict[str, list[Endpoint]]] = defaultdict(dict)
         for endpoint in (e for resource in resources for e in resource.endpoints):
@@ -190,12 +194,15 @@ class Api:
             validate(endpoint.query, request.filters(), "query")
         if endpoint.body is not None:
             arguments["body"] = json_of(request)
+            if request.environ.get("nova_lite.lenient"):
+                arguments["body"] = known_of(endpoint.body, arguments["body"])
             validate(endpoint.body, arguments["body"])
         result = endpoint.handler(request, **arguments)
         return result if isinstance(result, webob.Response) else answer(endpoint.status, result)
 
     def _find(self, request: Request) -> tuple[Endpoint, dict[str, Any]]:
-        path = request.path_info.rstrip("/") or "/"
+        path = request.path_info if self.slash_counts else request.path_info.rstrip("/")
+        path = path or "/"
         found = self.routes.routematch(path)
         if found is None:
             raise NotFound("The resource could not be found.")
@@ -212,7 +219,9 @@ class Api:
                 if endpoint.action is None or endpoint.action == action_of(request):
                     return endpoint, dict(arguments)
         if candidates[0].action is not None:
-            raise Invalid(f"There is no such action: {action_of(request)}")
+            name = action_of(request)
+            if all(endpoint.action != name for endpoint in candidates):
+                raise Invalid(f"There is no such action: {name}")
         raise NotFound("The resource could not be found.")
 
     def _fault(self, request: Request, error: NovaLiteError) -> webob.Response:
@@ -222,9 +231,9 @@ class Api:
         if isinstance(error, MethodNotAllowed):
             response.headers["Allow"] = ", ".join(sorted(error.allowed))
         if error.status == 401:
-            response.headers["WWW-Authenticate"] = (
-                f'Keystone uri="{request.outside_url}/identity/v3"'
-            )
+            ours = f"{request.outside_url}/identity/v3"
+            uri = request.environ.get("nova_lite.authenticate_uri", ours)
+            response.headers["WWW-Authenticate"] = f'Keystone uri="{uri}"'
         return response
 
 

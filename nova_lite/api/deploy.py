@@ -22,22 +22,46 @@ def load(
     policy: Policy,
     public_endpoint: str | None = None,
     name: str = "main",
+    strategy: str = "identity",
+    keystone: object = None,
 ) -> Application:
-    """The application `name` of `paste_config`, with all it needs in each request's environ."""
-    application: Application = loadapp(f"config:{paste_config}", name=name)
+    """The application `name` of `paste_config`, with all it needs in each request's environ.
+
+    `strategy` says which pipelines are taken, `keystone` is who they ask if it is not us.
+    """
+    application: Application = loadapp(
+        f"config:{paste_config}", name=name, global_conf={"auth_strategy": strategy}
+    )
 
     def call(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         environ["nova_lite.services"] = services
         environ["nova_lite.policy"] = policy
+        environ["nova_lite.keystone"] = keystone
         environ["nova_lite.public_endpoint"] = public_endpoint
         return application(environ, start_response)
 
     return call
 
 
+def by_strategy(loader: Any, global_: Any, **pipelines: str) -> Application | None:
+    """The pipeline that is named as the auth_strategy is; None when there is none.
+
+    Then this API is not served: who asks another Keystone has his users there.
+    """
+    strategy = global_["auth_strategy"]
+    if strategy not in pipelines:
+        return None
+    *filters, app = pipelines[strategy].split()
+    application: Application = loader.get_app(app)
+    for name in reversed(filters):
+        application = loader.get_filter(name)(application)
+    return application
+
+
 def by_prefix(loader: Any, _global: Any, **paths: str) -> Application:
     """Send a request to the application whose path prefix it has, the longest first."""
-    apps = [(path, loader.get_app(paths[path])) for path in sorted(paths, key=len, reverse=True)]
+    loaded = [(path, loader.get_app(paths[path])) for path in sorted(paths, key=len, reverse=True)]
+    apps = [(path, app) for path, app in loaded if app is not None]
 
     def choose(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         asked = environ.get("PATH_INFO", "")
@@ -45,6 +69,7 @@ def by_prefix(loader: Any, _global: Any, **paths: str) -> Application:
             if asked == path or asked.startswith(path + "/"):
                 environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + path
                 environ["PATH_INFO"] = asked[len(path) :]
+                environ["nova_lite.service"] = paths[path]
                 answer: Iterable[bytes] = app(environ, start_response)
                 return answer
         host = webob.Request(environ).host_url

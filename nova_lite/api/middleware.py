@@ -10,6 +10,7 @@ from typing import Any
 
 from nova_lite.api.declare import Environ, Request, StartResponse
 from nova_lite.context import RequestContext
+from nova_lite.domain.access_rules import Asked
 from nova_lite.domain.errors import Unauthorized
 from nova_lite.domain.ids import request_id
 
@@ -68,8 +69,7 @@ def token_filter(_global: Any, **_local: str) -> Callable[[Application], Applica
 
     def wrap(application: Application) -> Application:
         def call(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-            for name in [key for key in environ if key.startswith(FORGEABLE)]:
-                del environ[name]
+            without_forged(environ)
             environ["nova_lite.authenticate"] = _who
             return application(environ, start_response)
 
@@ -78,16 +78,31 @@ def token_filter(_global: Any, **_local: str) -> Callable[[Application], Applica
     return wrap
 
 
+def without_forged(environ: Environ) -> None:
+    """Take out the headers by which clients could say who they are."""
+    for name in [key for key in environ if key.startswith(FORGEABLE)]:
+        del environ[name]
+
+
 def _who(environ: Environ) -> RequestContext | None:
     token = environ.get("HTTP_X_AUTH_TOKEN")
     if not token:
         return None
     request = Request(environ)
     try:
-        return request.services.identity.context_of(token, request.request_id)
+        return request.services.identity.context_of(token, request.request_id, asked(environ))
     except Unauthorized:
         LOG.info("a token was refused (%s)", request.request_id)
         return None
+
+
+def asked(environ: Environ) -> Asked:
+    """What the request is to which service, whose type is the name of its application."""
+    return Asked(
+        environ.get("nova_lite.service", ""),
+        environ.get("PATH_INFO", ""),
+        environ.get("REQUEST_METHOD", ""),
+    )
 
 
 FORGEABLE = (

@@ -15,6 +15,7 @@ from oslo_policy import policy as oslo_policy
 
 from nova_lite.api.rules import RULES
 from nova_lite.context import RequestContext
+from nova_lite.domain.errors import Forbidden
 
 if TYPE_CHECKING:
     from nova_lite.api.declare import Request
@@ -52,7 +53,7 @@ class Policy:
         self.decide = lru_cache(maxsize=10_000)(self._decide)
 
     def _decide(self, rule: str, roles: frozenset[str], scope: str) -> bool:
-        credentials = {"roles": sorted(roles)}
+        credentials = {"roles": sorted(roles), "token_scope": scope}
         if scope == "system":
             credentials["system_scope"] = ["all"]
         # An endpoint with a rule nobody declared is an error, never an open door.
@@ -62,6 +63,8 @@ class Policy:
 def scope_of(context: RequestContext) -> str:
     if context.system_scope:
         return "system"
+    if context.domain_id:
+        return "domain"
     return "project" if context.project_id else "none"
 
 
@@ -70,3 +73,9 @@ def allows(rule: str, request: Request) -> bool:
     context = request.context
     policy: Policy = request.environ["nova_lite.policy"]
     return policy.decide(rule, context.roles, scope_of(context))
+
+
+def require(rule: str, request: Request) -> None:
+    """Raise Forbidden unless `rule` allows; for what only shows in the body or the query."""
+    if not allows(rule, request):
+        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")

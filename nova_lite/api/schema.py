@@ -53,6 +53,23 @@ def _said(error: fastjsonschema.JsonSchemaValueException, what: str) -> str:
     return f"Invalid input for field/attribute {field}.{shown} It {reason}."
 
 
+def known_of(schema: Schema, value: Any) -> Any:
+    """`value` without what `schema` would refuse only because nobody knows its name."""
+    if isinstance(value, list) and "items" in schema:
+        return [known_of(schema["items"], item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named = schema.get("properties", {})
+    patterns = schema.get("patternProperties", {})
+    return {
+        name: known_of(named.get(name, {}), inner)
+        for name, inner in value.items()
+        if schema.get("additionalProperties", True)
+        or name in named
+        or any(re.search(pattern, name) for pattern in patterns)
+    }
+
+
 def one(name: str, schema: Schema) -> Schema:
     """A body with exactly one key, as OpenStack wraps everything."""
     return {

@@ -52,4 +52,5 @@ class HostStatus:
     address: str = "127.0.0.1"
     capacity: Json = field(default_factory=dict)  # domain.specs.Capacity; {}: not looked
     guests: Mapping[str, str] | None = None  # guest id -> power state; None: not looked
+    uptime: str | None = None  # of the host, as uptime(1) says it; None: not looked
     networks: Mapping[str, int] | None = None  # network id -> generation it provides

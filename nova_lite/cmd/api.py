@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nova_lite import config as options
 from nova_lite.cmd import keys
 from nova_lite.cmd.configure import configure
+from nova_lite.cmd.frugality import settle
 
 if TYPE_CHECKING:
     from nova_lite.api.middleware import Application
@@ -31,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = configure(arguments)
     try:
         keys.find(options.state(config, "keys"))
-        for group in (config.api, config.metadata):
-            free(group.listen, group.port)
+        free(config.api.listen, config.api.port)
+        free(config.metadata.listen, config.metadata.port)
+        if config.image.port:
+            free(config.api.listen, config.image.port)
     except OSError as error:
         sys.exit(f"nova-api: {error}")
     os.environ[ARGUMENTS] = json.dumps(list(arguments))
@@ -61,8 +64,14 @@ def application() -> Application:
         services = wiring.services(config, wiring.database(config), secrets, daemon.connect(config))
         controllers.clean(services)
         metadata = wiring.application(config, services, "metadata")
-        controllers.add_metadata(config, Process("nova-api"), metadata, shared=True)
-        return wiring.application(config, services)
+        process = Process("nova-api")
+        controllers.add_metadata(config, process, metadata, shared=True)
+        controllers.add_imports(config, process, services)
+        controllers.keep_bodies_beside_images(config)
+        application = wiring.application(config, services)
+        controllers.add_uploads(config, process, application, shared=True)
+        settle()
+        return application
     except (OSError, ValueError) as error:
         sys.exit(f"nova-api: {error}")
 

@@ -23,7 +23,9 @@ from nova_lite.domain.specs import Role
 from nova_lite.operations import FLOWS
 from nova_lite.operations.runner import Runner
 from nova_lite.operations.world import World
+from nova_lite.reconcilers.filters import PROTECT, Filters
 from nova_lite.reconcilers.hosts import Hosts
+from nova_lite.reconcilers.instances import Instances
 from nova_lite.reconcilers.networks import Networks
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ class Control:
         self._threads: list[threading.Thread] = []
         self.runner = Runner(database, FLOWS, world, bus.publish, self.network_changed, rng)
         self.networks = Networks(database, world, bus.publish, self.wake)
+        self.instances = Instances(database, world, self.wake)
+        self.filters = Filters(database, world, bus.publish)
         self.hosts = Hosts(database, world, bus.publish, self.wake, self.network_changed)
 
     # --- the inbox -------------------------------------------------------------------------
@@ -50,7 +54,8 @@ class Control:
             self._inbox.put(("run", id))
 
     def report(self, report: Report) -> None:
-        self._inbox.put(("network" if report.role is Role.NETWORK else "report", report))
+        kind = "network" if report.role is Role.NETWORK else "report"
+        self._inbox.put(("filters" if report.verb == PROTECT else kind, report))
 
     def status(self, status: HostStatus) -> None:
         self._inbox.put(("status", status))
@@ -71,15 +76,24 @@ class Control:
         due = self.runner.due()
         if due:
             self.wake(due)
+        self.instances.run()
 
     def reconcile(self) -> None:
         """Look after what should converge, whether or not anybody said so."""
         self.networks.reconcile_all()
+        self.instances.run()
+        self.filter()
+
+    def filter(self) -> None:
+        """Tell hosts what their guests let through now; many at a time while nothing else waits."""
+        while self.filters.run() and self._inbox.empty():
+            pass
 
     def start(self, threads: int) -> None:
         for i in range(threads):
             self._spawn(f"operations-{i}", self._work)
         self._spawn("due", lambda: self._every(DUE_EVERY, self.look))
+        self._spawn("filters", lambda: self._every(DUE_EVERY, self.filter))
         self._spawn("reconcile", lambda: self._every(RECONCILE_EVERY, self.reconcile))
 
     def stop(self) -> None:
@@ -115,6 +129,8 @@ class Control:
         ids, reports = of("run"), of("report")
         if ids or reports:
             self._carefully("operations", lambda: self.runner.run(ids, reports))
+        if filters := of("filters"):
+            self._carefully("filters", lambda: self.filters.accept(filters))
         for report in of("network"):
             self._carefully("network report", partial(self.networks.accept, report))
         for status in of("status"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import socket
+import tempfile
 import threading
 
 import sqlalchemy as sa
@@ -17,12 +18,15 @@ from nova_lite.bus.bus import Bus
 from nova_lite.bus.messages import HostStatus
 from nova_lite.bus.transport import AmqpBus
 from nova_lite.cmd import keys, wiring
+from nova_lite.cmd.bodies import Channel
 from nova_lite.cmd.control import Control
 from nova_lite.cmd.process import Process
 from nova_lite.domain.specs import Role
 from nova_lite.services import Services
 
 LOG = logging.getLogger(__name__)
+IMPORT_LOOK_SECONDS = 5  # between two looks for imports that another process left
+IMAGE_REPAIR_SECONDS = 60
 STOP_SECONDS = 3  # that a server which stops waits for the requests it is answering
 
 
@@ -32,6 +36,8 @@ def add_api(config: cfg.ConfigOpts, process: Process, bus: Bus) -> None:
     process.on_stop(database.close)
     services = wiring.services(config, database, keys.load(options.state(config, "keys")), bus)
     clean(services)
+    keep_bodies_beside_images(config)
+    add_imports(config, process, services)
     _serve(
         process,
         wiring.application(config, services),
@@ -48,10 +54,49 @@ def clean(services: Services) -> None:
     Raises ConnectionError, in one line, when that cannot be used.
     """
     try:
-        services.images.clean()
+        services.image_data.clean()
     except sa.exc.DBAPIError as error:
         first = str(error.orig).splitlines()[0]
         raise ConnectionError(f"The database cannot be used: {first}") from None
+
+
+def keep_bodies_beside_images(config: cfg.ConfigOpts) -> None:
+    """Where waitress keeps bodies until they are whole: /tmp may be in memory."""
+    directory = options.state(config, "uploads")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tempfile.tempdir = str(directory)
+
+
+def add_imports(config: cfg.ConfigOpts, process: Process, services: Services) -> None:
+    """Threads that carry out imports of images, also those that another process left undone."""
+    imports = services.image_imports
+
+    def work() -> None:
+        while not process.stopping.is_set():
+            try:
+                if not imports.run_one():
+                    imports.wait(IMPORT_LOOK_SECONDS)
+            except Exception:
+                # Most likely the database is away; the imports are still there afterwards.
+                LOG.exception("looking for imports failed; it will be tried again")
+                process.stopping.wait(IMPORT_LOOK_SECONDS)
+
+    def repair() -> None:
+        services.image_data.repair()
+        imports.forget_old()
+
+    for number in range(config.image.import_threads):
+        threading.Thread(target=work, name=f"import-{number}", daemon=True).start()
+    process.every(IMAGE_REPAIR_SECONDS, repair, "repair of images")
+
+
+def add_uploads(
+    config: cfg.ConfigOpts, process: Process, application: Application, *, shared: bool
+) -> None:
+    """All facades on [image] port, too, for what only waitress takes: chunked uploads."""
+    if config.image.port:
+        listen, threads = config.api.listen, config.api.threads
+        _serve(process, application, listen, config.image.port, threads, shared=shared)
 
 
 def add_metadata(
@@ -80,9 +125,10 @@ def _serve(
         connection_limit=1000,
         channel_timeout=60,
         max_request_header_size=65536,
-        max_request_body_size=1 << 41,  # images; JSON has a limit of its own
+        max_request_body_size=1 << 41,  # of images; see Channel
         asyncore_use_poll=True,
     )
+    server.channel_class = Channel
     threading.Thread(target=server.run, name=f"http-{port}", daemon=True).start()
 
     def stop() -> None:

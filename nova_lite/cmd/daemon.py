@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from nova_lite.bus.transport import AmqpBus
 from nova_lite.cmd.configure import configure
+from nova_lite.cmd.frugality import settle
 from nova_lite.cmd.process import Process
 
 Part = Callable[[cfg.ConfigOpts, Process, AmqpBus], None]
@@ -25,6 +26,7 @@ def run(name: str, arguments: Sequence[str], *parts_of_it: Part) -> None:
     except (OSError, ValueError) as error:
         process.stop()
         sys.exit(f"{name}: {error}")
+    settle()
     process.run()
 
 

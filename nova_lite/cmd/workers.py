@@ -6,7 +6,7 @@ Nothing here may load the database; a test says so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -34,9 +34,14 @@ def add_compute(config: cfg.ConfigOpts, process: Process, bus: AmqpBus) -> None:
     fake = config.compute.driver == "fake"
     several = fake and config.compute.fake_hosts > 1
     numbers = range(1, config.compute.fake_hosts + 1)
-    for host in [f"{config.host}-{i}" for i in numbers] if several else [config.host]:
-        virt = fake_virt(config, host) if fake else libvirt_virt(config)
-        verbs = ComputeVerbs(virt, network_driver(config, host))
+    hosts = [f"{config.host}-{i}" for i in numbers] if several else [config.host]
+    drivers = fake_virt(config, hosts) if fake else {config.host: libvirt_virt(config)}
+    for host, virt in drivers.items():
+        network = network_driver(config, host)
+        if config.network.driver != "fake":
+            network.watch()
+            process.every(config.report_interval, network.watch, f"filters on {host}")
+        verbs = ComputeVerbs(virt, network)
         status = partial(
             compute_status,
             host,
@@ -56,10 +61,18 @@ def add_compute(config: cfg.ConfigOpts, process: Process, bus: AmqpBus) -> None:
         _add_worker(config, process, bus, Role.COMPUTE, worker, status)
 
 
-def fake_virt(config: cfg.ConfigOpts, host: str) -> VirtDriver:
+def fake_virt(config: cfg.ConfigOpts, hosts: Sequence[str]) -> Mapping[str, VirtDriver]:
+    """Machines that know each other: their guests can migrate among them."""
+    from nova_lite.images.looking import Looks
     from nova_lite.virt.fake import FakeDriver, Machine
 
-    return FakeDriver(Machine(directory=options.state(config, "fake", host, "guests")))
+    machines = {
+        host: Machine(directory=options.state(config, "fake", host, "guests")) for host in hosts
+    }
+    for machine in machines.values():
+        machine.peers = machines
+    look = Looks().look
+    return {host: FakeDriver(machine, look) for host, machine in machines.items()}
 
 
 def libvirt_virt(config: cfg.ConfigOpts) -> VirtDriver:
@@ -72,9 +85,11 @@ def libvirt_virt(config: cfg.ConfigOpts) -> VirtDriver:
     chosen = choose_virt_type(config.libvirt.virt_type, kernel or None, kept=kept)
     LOG.info("guests run on %s: %s", chosen.virt_type, chosen.reason)
     instances = options.state(config, "instances")
-    return LibvirtDriver(
+    driver = LibvirtDriver(
         config.libvirt.connection_uri, instances, ImageCache(instances / "_base"), chosen.virt_type
     )
+    driver.clean()
+    return driver
 
 
 def add_network(config: cfg.ConfigOpts, process: Process, bus: AmqpBus) -> None:

@@ -27,8 +27,10 @@ _ALONE = {
 }
 
 
-def upgrade(url: str, patience: int = 60) -> str:
+def upgrade(url: str, patience: int = 60, to: str = "head") -> str:
     """Bring the database to the newest revision and return that; run again it changes nothing.
+
+    With `to` it ends at an older one.
 
     All or nothing on SQLite and PostgreSQL; MariaDB commits each statement.
     Raises `alembic.util.CommandError` for a revision this program does not know,
@@ -40,9 +42,9 @@ def upgrade(url: str, patience: int = 60) -> str:
                 raise Conflict("Somebody else is upgrading this database.")
         config = configuration()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
         _check_references(connection)
-    return head()
+    return head() if to == "head" else to
 
 
 def version(url: str) -> str | None:

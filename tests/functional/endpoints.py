@@ -37,14 +37,14 @@ class Declared:
         since, until = self.endpoint.since, self.endpoint.until
         if (since, until) == (FIRST, LATEST):
             return ""
-        return f"{'' if since == FIRST else _said(since)}-{'' if until == LATEST else _said(until)}"
+        return f"{'' if since == FIRST else said(since)}-{'' if until == LATEST else said(until)}"
 
     @property
     def version(self) -> str | None:
         """The newest microversion that has it."""
         if self.facade != "compute":
             return None
-        return _said(min(self.endpoint.until, LATEST_SERVED))
+        return said(min(self.endpoint.until, LATEST_SERVED))
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Declared:
         return {} if endpoint.method in ("POST", "PUT", "PATCH") and not endpoint.raw else None
 
 
-def _said(version: Version) -> str:
+def said(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
 

@@ -18,103 +18,12 @@ from hypothesis import strategies as some
 
 from nova_lite.api.declare import PUBLIC
 from nova_lite.api.rules import RULES
-from nova_lite.testing.cloud import PASSWORD, Cloud, Facade
 from tests.functional.endpoints import Declared, declared, example, spoiled
+from tests.functional.town import OWNED, UNKNOWN, Town
 
 ENDPOINTS = list(declared())
-UNKNOWN = "00000000-0000-4000-8000-000000000000"
-#: Whose members are somebody's, and to be seen by nobody else.
-OWNED = {"servers", "images", "networks", "subnets", "ports", "os-keypairs", "users", "projects"}
-
-
-class Town:
-    """A cloud in which a project owns one of everything."""
-
-    def __init__(self, directory: Path, database: str | None = None) -> None:
-        self.cloud = Cloud(directory, database=database)
-        self.root = Facade(self.cloud, "")
-        self.domain = self.root.post("/identity/v3/domains", {"domain": {"name": "village"}})
-        self.roles = {r["name"]: r["id"] for r in self.root.get("/identity/v3/roles")["roles"]}
-        ours, theirs = self._project("ours"), self._project("theirs")
-        self.users: dict[str, str] = {}
-        self.tokens = {
-            "nobody": "",
-            "reader": self._person("reader", "reader", ours),
-            "member": self._person("member", "member", ours),
-            "admin": self.cloud.token(),
-            "stranger": self._person("stranger", "member", theirs),
-        }
-        self.known = {"projects": ours, "os-quota-sets": ours, "quotas": ours, **self._owned()}
-
-    def _project(self, name: str) -> str:
-        body = {"project": {"name": name}}
-        return str(self.root.post("/identity/v3/projects", body)["project"]["id"])
-
-    def _person(self, name: str, role: str, project: str) -> str:
-        body = {"user": {"name": name, "password": PASSWORD}}
-        user = self.users[name] = self.root.post("/identity/v3/users", body)["user"]["id"]
-        self.root.put(
-            f"/identity/v3/projects/{project}/users/{user}/roles/{self.roles[role]}", None
-        )
-        where = self.root.get(f"/identity/v3/projects/{project}")["project"]["name"]
-        return self.cloud.token(name, PASSWORD, where)
-
-    def _owned(self) -> dict[str, str]:
-        """One of everything, the member's where it belongs to somebody; by collection."""
-        token: dict[str, Any] = {"token": self.tokens["member"]}
-        post = self.root.post
-        image = {"name": "i", "disk_format": "raw", "container_format": "bare"}
-        image_id = post("/image/v2/images", {**image, "tags": ["tag"]}, **token)["id"]
-        self.root.call(
-            "PUT", f"/image/v2/images/{image_id}/file", data=bytes(512), status=204, **token
-        )
-        network = post("/network/v2.0/networks", {"network": {"name": "n"}}, **token)["network"]
-        subnet = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}
-        subnet = post("/network/v2.0/subnets", {"subnet": subnet}, **token)["subnet"]
-        flavor = {"name": "f", "id": "f", "ram": 64, "vcpus": 1, "disk": 1}
-        post("/compute/v2.1/flavors", {"flavor": flavor})
-        post("/compute/v2.1/flavors/f/os-extra_specs", {"extra_specs": {"key": "value"}})
-        post("/compute/v2.1/os-keypairs", {"keypair": {"name": "k"}}, **token)
-        server = {"name": "s", "imageRef": image_id, "flavorRef": "f", "metadata": {"key": "value"}}
-        server["networks"] = [{"uuid": network["id"]}]
-        made = self.root.call(
-            "POST", "/compute/v2.1/servers", {"server": server}, status=202, **token
-        )
-        id = made.json["server"]["id"]
-        self.cloud.settle()
-        tags = f"/compute/v2.1/servers/{id}/tags/tag"
-        self.root.call("PUT", tags, status=201, version="2.26", **token)
-        port = self.root.get("/network/v2.0/ports", **token)["ports"][0]["id"]
-        (hypervisor,) = self.root.get("/compute/v2.1/os-hypervisors")["hypervisors"]
-        return {
-            "images": image_id,
-            "networks": network["id"],
-            "subnets": subnet["id"],
-            "ports": port,
-            "os-keypairs": "k",
-            "flavors": "f",
-            "os-extra_specs": "key",
-            "servers": id,
-            "metadata": "key",
-            "tags": "tag",
-            "ips": "n",
-            "os-instance-actions": made.headers["x-openstack-request-id"],
-            "users": self.users["member"],
-            "roles": self.roles["member"],
-            "domains": self.domain["domain"]["id"],
-            "os-hypervisors": str(hypervisor["id"]),
-        }
-
-    def call(
-        self, each: Declared, who: str, known: Mapping[str, str], body: Any = None
-    ) -> webob.Response:
-        return self.root.call(
-            each.endpoint.method,
-            each.path(known, UNKNOWN),
-            body,
-            token=self.tokens[who],
-            version=each.version,
-        )
+#: Of each endpoint as it is at the newest microversion: the shapes before it are narrower.
+NEWEST = list({(e.endpoint.method, e.template, e.endpoint.action): e for e in ENDPOINTS}.values())
 
 
 @pytest.fixture(
@@ -145,7 +54,12 @@ def test_every_endpoint_has_a_rule_that_is_declared_or_is_meant_to_be_public() -
     assert all(re.match("(GET|HEAD) ", name) for name in public - WITHOUT_A_TOKEN), public
 
 
-WITHOUT_A_TOKEN = {"POST /identity/v3/auth/tokens", "POST /identity/v3/users/{id}/password"}
+#: Who uploads with a signed link has no token; without either it is 401 there.
+WITHOUT_A_TOKEN = {
+    "POST /identity/v3/auth/tokens",
+    "POST /identity/v3/users/{id}/password",
+    "PUT /image/v2/images/{id}/file",
+}
 
 
 def test_who_may_call_what_is_written_down(
@@ -195,7 +109,7 @@ def test_to_a_stranger_what_is_anothers_looks_as_if_it_were_not(town: Town) -> N
         town.root.get(kept, token=town.tokens["member"])
 
 
-@pytest.mark.parametrize("each", ENDPOINTS, ids=lambda each: each.name)
+@pytest.mark.parametrize("each", NEWEST, ids=lambda each: each.name)
 def test_no_body_and_no_path_breaks_an_endpoint(town: Town, each: Declared) -> None:
     broken = []
 
@@ -242,7 +156,7 @@ BODIES = (
 PARTS = ("%00", "a%00b", "%ff", "%0d%0aX:%20y", "..", "%2e%2e%2f", "x" * 5000, "%F0%9F%92%A9", "-1")
 
 
-LISTS = [e for e in ENDPOINTS if e.endpoint.method == "GET" and not e.template.endswith("}")]
+LISTS = [e for e in NEWEST if e.endpoint.method == "GET" and not e.template.endswith("}")]
 
 
 @pytest.mark.parametrize("each", LISTS, ids=lambda each: each.name)

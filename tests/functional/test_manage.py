@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from nova_lite.cmd.manage.site import SilentBus, Site
 from nova_lite.domain.errors import NovaLiteError, Unauthorized
 from nova_lite.domain.specs import Role
-from nova_lite.services.identity import Named, PasswordProof
+from nova_lite.services.identity.grants import Filters
+from nova_lite.services.identity.proofs import Named, PasswordProof, Proofs
 from nova_lite.services.listing import Listing
 from tests.operators import Operator
 
@@ -34,7 +35,7 @@ def logs_in(operator: Operator, user: str, password: str) -> bool:
     proof = PasswordProof(Named(name=user, domain_id="default"), password)
     with Site([str(operator.file)]) as site:
         try:
-            site.services.identity.login("req-1", password=proof)
+            site.services.identity.login("req-1", Proofs(password=proof))
         except Unauthorized:
             return False
     return True
@@ -90,8 +91,8 @@ def test_a_password_is_asked_for_twice_at_a_terminal(
 
 def test_db_sync_brings_the_schema_up_and_says_to_what(blank: Operator) -> None:
     assert blank.reads("db", "version")["version"] is None
-    assert "revision 0001" in blank.sees("db", "sync")
-    assert "revision 0001" in blank.sees("db", "sync")
+    assert "revision 0002" in blank.sees("db", "sync")
+    assert "revision 0002" in blank.sees("db", "sync")
 
 
 def test_db_sync_uses_the_database_that_is_configured(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_a_database_url_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> No
 def test_our_own_mistakes_are_not_hidden(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("nova_lite.services.hosts.Hosts.services")
+    monkeypatch.delattr("nova_lite.services.compute.hosts.Hosts.services")
     with pytest.raises(AttributeError):
         operator.runs("service", "list")
 
@@ -142,7 +143,7 @@ def test_a_broken_constraint_is_told_without_the_statement(
     def broken(*_: object, **__: object) -> None:
         raise IntegrityError("INSERT INTO secrets", {}, Exception("UNIQUE constraint failed"))
 
-    monkeypatch.setattr("nova_lite.services.hosts.Hosts.services", broken)
+    monkeypatch.setattr("nova_lite.services.compute.hosts.Hosts.services", broken)
     assert operator.is_told("service", "list") == "nova-manage: database: UNIQUE constraint failed"
 
 
@@ -158,6 +159,26 @@ def test_nova_manage_asks_no_workers() -> None:
 # --- people -----------------------------------------------------------------------------------
 
 
+def roles_of(site: Site, user_id: str) -> list[tuple[str, str, str]]:
+    """The roles a user was given, with the kind and the id of where."""
+    asked = Filters(user_id=user_id)
+    given = site.services.grants.list_assignments(site.admin, asked, named=True)
+    return [(given.names[one.role_id].name, one.kind, one.scope_id) for one in given.found]
+
+
+def test_a_project_is_given_a_quota_of_its_own(operator: Operator) -> None:
+    operator.runs("project", "create", "kitchen")
+    before = {row["name"]: row for row in operator.reads("project", "quota", "kitchen")}
+    assert before["cores"] == {"name": "cores", "used": 0, "limit": 20}
+    assert "floating_ips" not in before
+    after = operator.reads("project", "quota", "kitchen", "cores", "-1")
+    assert {row["name"]: row["limit"] for row in after} == {
+        name: -1 if name == "cores" else row["limit"] for name, row in before.items()
+    }
+    for words in (("cores",), ("spoons", "3")):
+        operator.runs("project", "quota", "kitchen", *words, code=2)
+
+
 def test_a_user_gets_a_role_on_a_project(operator: Operator) -> None:
     operator.runs("project", "create", "kitchen", "--description", "Soup")
     made = operator.reads("user", "create", "anna", "--project", "kitchen", typed="her secret\n")
@@ -166,8 +187,8 @@ def test_a_user_gets_a_role_on_a_project(operator: Operator) -> None:
     assert made["default_project_id"] == projects["kitchen"]["id"]
     assert projects["kitchen"]["description"] == "Soup"
     with Site([str(operator.file)]) as site:
-        [assignment] = site.services.identity.list_assignments(site.admin, user_id=made["id"])
-    assert (assignment.role_name, assignment.at.scope_id) == ("member", made["default_project_id"])
+        [(role, _, where)] = roles_of(site, made["id"])
+    assert (role, where) == ("member", made["default_project_id"])
 
 
 def test_a_role_may_be_granted_twice_and_on_the_whole_cloud(operator: Operator) -> None:
@@ -179,11 +200,8 @@ def test_a_role_may_be_granted_twice_and_on_the_whole_cloud(operator: Operator) 
     assert "auditor" in operator.sees("role", "list")
     [bert] = [user for user in operator.reads("user", "list") if user["name"] == "bert"]
     with Site([str(operator.file)]) as site:
-        found = site.services.identity.list_assignments(site.admin, user_id=bert["id"])
-        assert {(a.role_name, a.at.scope) for a in found} == {
-            ("auditor", "project"),
-            ("reader", "system"),
-        }
+        found = {(role, kind) for role, kind, _ in roles_of(site, bert["id"])}
+    assert found == {("auditor", "project"), ("reader", "system")}
 
 
 def test_a_role_is_granted_somewhere_and_not_everywhere(operator: Operator) -> None:

@@ -19,9 +19,9 @@ from nova_lite.cmd.manage.site import Site
 from nova_lite.db import migrate
 from nova_lite.db.models import Allocation, Host, Instance, Network, NetworkHost, Operation
 from nova_lite.domain.specs import Role
-from nova_lite.services.flavors import NewFlavor
-from nova_lite.services.instances import NewInstance
-from nova_lite.services.networks import NewNetwork, NewSubnet
+from nova_lite.services.compute.flavors import NewFlavor
+from nova_lite.services.compute.instances import NewInstance
+from nova_lite.services.network.networks import NewNetwork, NewSubnet
 from nova_lite.testing.bus import Message
 from nova_lite.testing.cloud import Cloud
 from tests.operators import Operator

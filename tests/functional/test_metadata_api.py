@@ -269,6 +269,18 @@ def test_user_data_come_as_the_bytes_they_are(guest: Guest) -> None:
         assert answer.body == USER_DATA and answer.content_type == "application/octet-stream"
 
 
+def test_personality_and_tagged_nics_are_told(cloud: Cloud) -> None:
+    boot(cloud, files=[{"path": "/etc/motd", "contents": base64.b64encode(b"hi").decode()}])
+    with cloud.database.write() as session:
+        session.execute(sa.update(Port).values(tag="front"))
+    guest = Guest(cloud)
+    said = guest.json("/openstack/latest/meta_data.json")
+    assert said["files"] == [{"content_path": "/content/0000", "path": "/etc/motd"}]
+    assert guest.call("/openstack/content/0000").body == b"hi"
+    assert guest.call("/openstack/content/0001").status_int == 404
+    assert [device["tags"] for device in said["devices"]] == [["front"]]
+
+
 def test_what_was_not_given_is_not_there(cloud: Cloud) -> None:
     nothing: dict[str, Any] = {
         "key_name": None,

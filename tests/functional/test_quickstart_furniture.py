@@ -7,13 +7,14 @@ from contextlib import closing
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from nova_lite.cmd.quickstart import furniture
 from nova_lite.cmd.quickstart.client import Refused
 from nova_lite.cmd.quickstart.terminal import Refusal
-from nova_lite.services.flavors import NewFlavor
+from nova_lite.services.compute.flavors import NewFlavor
 from nova_lite.testing.cloud import Cloud, ComputeHost, Facade
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJyAYyW9Y8VaWfzLHIYeAzQvCtSGiUQmIcWqIvZoBLqB joe"
@@ -76,8 +77,22 @@ def disk(tmp_path: Path) -> Path:
 def furnish(api: Api, disk: Path) -> furniture.Server:
     furniture.ensure_key(api, KEY)
     network, _ = furniture.ensure_network(api, lambda: SUBNET)
+    furniture.ensure_rules(api, network)
     image = furniture.ensure_image(api, furniture.IMAGE, disk, "raw")
     return furniture.ensure_server(api, image, network)
+
+
+def test_the_first_server_can_be_pinged_and_logged_in_to(api: Api, disk: Path) -> None:
+    for _ in "twice":
+        server = furnish(api, disk)
+    (machine,) = api.cloud.hosts.values()
+    (nic,) = machine.network.filters[UUID(server.id)].values()
+    inwards = [
+        (rule.protocol, rule.port_min, rule.port_max)
+        for rule in nic.rules or ()
+        if rule.direction == "ingress" and rule.remotes is None
+    ]
+    assert sorted(inwards) == [("icmp", None, None), ("tcp", 22, 22)]
 
 
 def test_an_empty_cloud_gets_a_server_that_has_all_it_needs(api: Api, disk: Path) -> None:

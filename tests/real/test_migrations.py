@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from nova_lite.db import migrate
 from nova_lite.domain.errors import Conflict
-from nova_lite.testing.migrations import check_upgrade
+from nova_lite.testing.migrations import check_that_first_light_lives_on, check_upgrade
 from tests.engines import Database
 
 pytestmark = pytest.mark.real
@@ -36,3 +36,7 @@ def test_who_waits_too_long_for_another_to_upgrade_is_told(mariadb: Database) ->
         other.execute(sa.text("SELECT GET_LOCK(CONCAT(DATABASE(), ' nova_lite'), 0)"))
         with pytest.raises(Conflict, match="Somebody else"):
             migrate.upgrade(url, patience=1)
+
+
+def test_what_the_first_release_kept_is_there_after_it(engine: Database) -> None:
+    check_that_first_light_lives_on(engine.fresh_database())

@@ -31,6 +31,8 @@ def versions() -> str:
 
 def find(guest: Guest, version: str, name: str) -> str | bytes | None:
     """A document of a version; its list with no name; None: there is none such."""
+    if version == "content":
+        return content(guest, name)
     if version != "latest" and version not in VERSIONS:
         return None
     at = len(VERSIONS) - 1 if version == "latest" else VERSIONS.index(version)
@@ -44,12 +46,19 @@ def find(guest: Guest, version: str, name: str) -> str | bytes | None:
     return here[name](guest, at) if name in here else None
 
 
+def content(guest: Guest, name: str) -> bytes | None:
+    """A file of the personality, by its number."""
+    numbered = {f"{i:04}": file for i, file in enumerate(guest.files)}
+    return base64.b64decode(numbered[name]["contents"]) if name in numbered else None
+
+
 def meta_data(guest: Guest, at: int) -> bytes:
+    has = {"public_keys": guest.public_key, "files": guest.files}
     return orjson.dumps(
         {
             key: value(guest)
             for key, since, value in META_DATA
-            if VERSIONS.index(since) <= at and (key != "public_keys" or guest.public_key)
+            if VERSIONS.index(since) <= at and has.get(key, True)
         }
     )
 
@@ -66,14 +75,30 @@ META_DATA: tuple[tuple[str, str, Callable[[Guest], Any]], ...] = (
         "keys",
         "2012-08-10",
         lambda guest: (
-            [{"name": guest.key_name, "type": "ssh", "data": guest.public_key}]
+            [{"name": guest.key_name, "type": _type(guest.public_key), "data": guest.public_key}]
             if guest.public_key
             else []
         ),
     ),
     ("random_seed", "2013-04-04", lambda guest: base64.b64encode(guest.random_seed).decode()),
     ("project_id", "2015-10-15", lambda guest: guest.project_id),
-    ("devices", "2016-06-30", lambda guest: []),  # those that carry a tag
+    (
+        "files",
+        "2012-08-10",
+        lambda guest: [
+            {"content_path": f"/content/{i:04}", "path": file["path"]}
+            for i, file in enumerate(guest.files)
+        ],
+    ),
+    (
+        "devices",
+        "2016-06-30",
+        lambda guest: [
+            {"type": "nic", "bus": "none", "address": "none", "mac": nic.mac, "tags": [nic.tag]}
+            for nic in guest.nics
+            if nic.tag
+        ],
+    ),
 )
 
 
@@ -142,3 +167,8 @@ DOCUMENTS: tuple[tuple[str, str, Callable[[Guest, int], bytes]], ...] = (
     ("network_data.json", "2015-10-15", network_data),
     ("vendor_data2.json", "2016-10-06", _nothing),
 )
+
+
+def _type(public_key: str) -> str:
+    """Of a key pair, as the compute API calls it."""
+    return "x509" if public_key.startswith("-----BEGIN CERTIFICATE") else "ssh"

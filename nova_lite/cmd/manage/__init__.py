@@ -15,7 +15,7 @@ from nova_lite.cmd.manage.site import Site
 
 COMMANDS = {
     "bootstrap": "Make keys, database, administrator and default flavors.",
-    "config": "Print the sample configuration, or its documentation.",
+    "config": "Print sample configuration, policy rules, endpoints.",
     "db": "The schema of the database.",
     "flavor": "Sizes of servers.",
     "host": "Compute hosts.",

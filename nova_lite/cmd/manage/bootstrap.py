@@ -12,7 +12,7 @@ from nova_lite.cmd.manage.db import upgrade
 from nova_lite.cmd.manage.secret import password_file_option, read_password
 from nova_lite.cmd.manage.site import Site
 from nova_lite.domain.errors import Conflict
-from nova_lite.services.flavors import NewFlavor
+from nova_lite.services.compute.flavors import NewFlavor
 
 VARIABLE = "NOVA_LITE_ADMIN_PASSWORD"
 #: Nova's classics by the ids they had, and one that is small enough for a test guest.
@@ -50,6 +50,8 @@ def command(
     click.echo(
         f"admin      user {username} ({made.user_id}), project {project} ({made.project_id})"
     )
+    site.services.catalog.ensure()
+    site.services.metadefs.bootstrap()
     if flavors:
         new = [flavor.name for flavor in FLAVORS if _make(site, flavor)]
         click.echo(f"flavors    {', '.join(new) or 'nothing new'}")

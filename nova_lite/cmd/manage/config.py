@@ -1,4 +1,8 @@
-"""nova-manage config: nova.conf.sample and docs/configuration.md, from `nova_lite.config`."""
+"""nova-manage config: what the code says of itself, as samples and pages.
+
+nova.conf.sample and docs/configuration.md come from `nova_lite.config`, policy.yaml.sample and
+the tables in docs/api from the declarations of the APIs.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from nova_lite.config import DEFAULT_FILE, GROUPS
 
 KINDS = {
     cfg.BoolOpt: "boolean",
+    cfg.DictOpt: "list of NAME:VALUE, separated by commas",
     cfg.FloatOpt: "number",
     cfg.HostAddressOpt: "address or host name",
     cfg.IntOpt: "whole number",
@@ -24,7 +29,7 @@ KINDS = {
 
 @click.group()
 def command() -> None:
-    """Print the sample configuration, or its documentation."""
+    """Print sample configuration, policy rules, endpoints."""
 
 
 @command.command("sample")
@@ -37,6 +42,34 @@ def print_sample() -> None:
 def print_docs() -> None:
     """The same as a page of documentation, in Markdown."""
     click.echo(docs(), nl=False)
+
+
+# The APIs are loaded by who asks for them: they are most of the program.
+
+
+@command.command("policy")
+def print_policy() -> None:
+    """policy.yaml with every rule at its default, and which requests ask it."""
+    from nova_lite.cmd.manage import declared
+
+    click.echo(declared.policy_sample(), nl=False)
+
+
+@command.command("api")
+@click.argument("name", type=click.Choice(["identity", "image", "compute", "network"]))
+def print_api(name: str) -> None:
+    """What an API serves, as a table in Markdown."""
+    from nova_lite.cmd.manage import declared
+
+    click.echo(declared.endpoint_table(name), nl=False)
+
+
+@command.command("microversions")
+def print_microversions() -> None:
+    """What each microversion of the compute API changes, as a table in Markdown."""
+    from nova_lite.cmd.manage import declared
+
+    click.echo(declared.steps_table(), nl=False)
 
 
 def sample() -> str:
@@ -83,7 +116,7 @@ def _kind(option: Any) -> str:
     """'whole number from 0 to 10', 'one of a, b'."""
     choices = getattr(option.type, "choices", None)
     if choices:
-        return f"one of {', '.join(choices)}"
+        return f"one of {', '.join(map(str, choices))}"
     low, high = getattr(option.type, "min", None), getattr(option.type, "max", None)
     if isinstance(option, cfg.PortOpt):
         low = high = None  # everybody knows
@@ -97,6 +130,8 @@ def _default(option: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return ",".join(f"{name}:{of_name}" for name, of_name in value.items())
     if isinstance(value, list):
-        return ",".join(value)
+        return ",".join(map(str, value))
     return str(value)

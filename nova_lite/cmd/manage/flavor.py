@@ -9,7 +9,7 @@ import click
 from nova_lite.cmd.manage.output import fields, format_option, show_list, show_one
 from nova_lite.cmd.manage.paging import by_id_or_name, pages
 from nova_lite.cmd.manage.site import Site
-from nova_lite.services.flavors import NewFlavor
+from nova_lite.services.compute.flavors import NewFlavor
 
 COLUMNS = (
     "id",

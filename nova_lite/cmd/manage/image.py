@@ -12,7 +12,8 @@ from nova_lite.cmd.manage.output import fields, format_option, show_list, show_o
 from nova_lite.cmd.manage.paging import by_id_or_name, pages
 from nova_lite.cmd.manage.project import find_project
 from nova_lite.cmd.manage.site import Site
-from nova_lite.services.images import Filters, NewImage
+from nova_lite.services.image.images import NewImage
+from nova_lite.services.image.lists import Filters
 
 COLUMNS = ("id", "name", "status", "visibility", "disk_format", "size", "owner", "created_at")
 
@@ -67,7 +68,7 @@ def upload(
     with path.open("rb") as file:
         image = images.create(admin, new)
         try:
-            images.upload(admin, image.id, file, path.stat().st_size)
+            site.services.image_data.upload(admin, image.id, file, path.stat().st_size)
         except BaseException:
             images.delete(admin, image.id)
             raise

@@ -11,7 +11,8 @@ import click
 from nova_lite.cmd.manage.output import fields, format_option, show_list
 from nova_lite.cmd.manage.paging import pages
 from nova_lite.cmd.manage.site import Site
-from nova_lite.services.instances import Address, Filters
+from nova_lite.services.compute.instance_lists import Filters
+from nova_lite.services.compute.instance_sight import Address
 
 COLUMNS = (
     "id",

@@ -17,7 +17,7 @@ from nova_lite.domain import subnets
 from nova_lite.domain.errors import Conflict, Invalid, NotFound
 from nova_lite.network.modes import MODES
 from nova_lite.services.listing import Listing
-from nova_lite.services.networks import NewNetwork, NewSubnet
+from nova_lite.services.network.networks import NewNetwork, NewSubnet
 
 COLUMNS = (
     "id",

@@ -11,6 +11,7 @@ from nova_lite.cmd.manage.paging import by_id_or_name
 from nova_lite.cmd.manage.project import find_project
 from nova_lite.cmd.manage.site import Site
 from nova_lite.domain.scopes import ScopeKind
+from nova_lite.services.identity.grants import Place
 
 COLUMNS = ("id", "name", "description")
 
@@ -27,7 +28,7 @@ def command() -> None:
 @click.pass_obj
 def create(site: Site, name: str, description: str, format: str) -> None:
     """Add a role, for rules of your own policy file."""
-    new = site.services.identity.create_role(site.admin, name=name, description=description)
+    new = site.services.roles.create_role(site.admin, name=name, description=description)
     show_one(format, fields(new, COLUMNS))
 
 
@@ -36,7 +37,7 @@ def create(site: Site, name: str, description: str, format: str) -> None:
 @click.pass_obj
 def list_(site: Site, format: str) -> None:
     """All roles."""
-    rows = site.services.identity.list_roles(site.admin)
+    rows = site.services.roles.list_roles(site.admin)
     show_list(format, COLUMNS, [fields(row, COLUMNS) for row in rows])
 
 
@@ -56,13 +57,12 @@ def grant_(site: Site, role: str, user: str, project: str | None, system: bool) 
 
 def grant(site: Site, user_id: str, role: str, project: str | None) -> None:
     """On a project, or without one on the system."""
-    where: dict[str, Any] = {"kind": ScopeKind.SYSTEM}
+    place = Place(ScopeKind.SYSTEM, user_id=user_id)
     if project is not None:
-        where = {"kind": ScopeKind.PROJECT, "scope_id": find_project(site, project).id}
-    role_id = find_role(site, role).id
-    site.services.identity.grant(site.admin, user_id=user_id, role_id=role_id, **where)
+        place = Place(ScopeKind.PROJECT, find_project(site, project).id, user_id=user_id)
+    site.services.grants.grant(site.admin, find_role(site, role).id, place)
 
 
 def find_role(site: Site, word: str) -> Any:
     """By id or name.  Raises NotFound."""
-    return by_id_or_name("role", word, site.services.identity.list_roles(site.admin))
+    return by_id_or_name("role", word, site.services.roles.list_roles(site.admin))

@@ -44,6 +44,8 @@ def explain(
         disk_gb=size.root_gb + size.ephemeral_gb,
         zone=zone,
         host=host,
+        extra_specs=size.extra_specs,
+        flavor_name=size.name,
         avoid=frozenset(avoid),
     )
     world = wiring.world(site.config, site.keys, site.now)

@@ -61,7 +61,7 @@ class Site(ExitStack):
     @cached_property
     def admin(self) -> RequestContext:
         """Whoever may read our configuration may do everything."""
-        from nova_lite.services.identity import admin_context
+        from nova_lite.services.identity.identity import admin_context
 
         return admin_context()
 

@@ -99,6 +99,7 @@ def _furnish(place: Place, arguments: Arguments, login: Login) -> None:
     with stage("Key pair, network and image"):
         furniture.ensure_key(client, place.public_key())
         network, cidr = furniture.ensure_network(client, _free_subnet)
+        furniture.ensure_rules(client, network)
         image = setup.ensure_images(client, place, arguments.fake)
         note(f"network {furniture.NETWORK} is {cidr}")
     server = None

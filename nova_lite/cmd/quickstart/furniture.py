@@ -19,6 +19,10 @@ from nova_lite.cmd.quickstart.terminal import Refusal
 KEY, NETWORK, SUBNET, SERVER = "quickstart", "private", "private-subnet", "first"
 IMAGE, OTHER_IMAGE = "test-guest", "test-guest-alt"
 FLAVOR = "m1.nano"
+RULES: tuple[dict[str, Any], ...] = (  # of the default group, which lets nobody in by itself
+    {"protocol": "icmp"},
+    {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22},
+)
 ACTIVE = 300.0  # seconds for a server to become so
 SSH = 300.0  # seconds for it to let us in: emulated on a busy machine it boots slowly
 POLL = 0.2
@@ -62,6 +66,19 @@ def ensure_network(client: Api, choose: Callable[[], IPv4Network]) -> tuple[str,
         }
         subnet = client.post("/network/v2.0/subnets", {"subnet": wanted})["subnet"]
     return network["id"], subnet["cidr"]
+
+
+def ensure_rules(client: Api, network: str) -> None:
+    """Servers of the network's project can be pinged and logged in to, by anybody."""
+    project = client.get(f"/network/v2.0/networks/{network}")["network"]["project_id"]
+    path = f"/network/v2.0/security-groups?name=default&project_id={project}"
+    (group,) = client.get(path)["security_groups"]
+    for rule in RULES:
+        wanted = {"direction": "ingress", "ethertype": "IPv4", "remote_group_id": None, **rule}
+        there = group["security_group_rules"]
+        if not any(wanted.items() <= known.items() for known in there):
+            rule = {"security_group_id": group["id"], **wanted}
+            client.post("/network/v2.0/security-group-rules", {"security_group_rule": rule})
 
 
 def ensure_image(client: Api, name: str, file: Path, disk_format: str) -> str:

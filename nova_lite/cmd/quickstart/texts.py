@@ -36,6 +36,7 @@ def nova_conf(choices: Choices) -> str:
         "DEFAULT": {"host": choices.host, "state_path": choices.state},
         "api": {"port": choices.port},
         "metadata": {"port": choices.metadata_port},
+        "image": {"stores": "file:images, reserve:images-reserve"},
     }
     if choices.fake_hosts:
         sections |= {

@@ -15,6 +15,7 @@ import webob
 from nova_lite.api.declare import Environ, Request, StartResponse
 from nova_lite.api.middleware import request_id_filter, token_filter
 from nova_lite.context import RequestContext
+from nova_lite.domain.access_rules import Asked
 from nova_lite.domain.errors import Unauthorized
 
 GLOBAL = "req-01234567-89ab-cdef-0123-456789abcdef"
@@ -38,9 +39,11 @@ class Identity:
     """Knows one token."""
 
     asked = 0
+    about: Asked | None = None
 
-    def context_of(self, token: str, request_id: str) -> RequestContext:
+    def context_of(self, token: str, request_id: str, asked: Asked) -> RequestContext:
         self.asked += 1
+        self.about = asked
         if token != TOKEN:
             raise Unauthorized(f"no such token {token}")
         return RequestContext(request_id, "the-user")
@@ -156,3 +159,12 @@ def test_nobody_can_say_who_they_are_but_by_a_token() -> None:
     _, environ = call(**forged, NOVA_LITE_CONTEXT="admin")
     assert not [name for name in forged if f"HTTP_{name}" in environ]
     assert who(environ) is None
+
+
+def test_it_is_told_what_the_token_is_shown_for() -> None:
+    _, environ = call("/v2.1/servers", X_AUTH_TOKEN=TOKEN)
+    environ["nova_lite.service"] = "compute"
+    environ["PATH_INFO"] = "/v2.1/servers"
+    who(environ)
+    found = environ["nova_lite.services"].identity.about
+    assert found == Asked("compute", "/v2.1/servers", "GET")

@@ -25,7 +25,7 @@ from nova_lite.cmd.process import Process
 from nova_lite.cmd.workers import add_compute, add_network, network_driver
 from nova_lite.db.base import Base
 from nova_lite.network.linux import LinuxDriver
-from nova_lite.services.identity import admin_context
+from nova_lite.services.identity.identity import admin_context
 from tests.processes import free_port, wait_until
 
 # What oslo.messaging says of its own future.

@@ -18,14 +18,16 @@ from oslo_config import cfg
 from nova_lite import config as options
 from nova_lite.bus.messages import Json
 from nova_lite.cmd import wiring
+from nova_lite.cmd.image_services import image_services, image_stores
 from nova_lite.cmd.keys import Keys
 from nova_lite.db.base import Base
 from nova_lite.db.engine import Database
 from nova_lite.domain.errors import NotFound
 from nova_lite.domain.specs import Role
 from nova_lite.services import Services
-from nova_lite.services.identity import admin_context
-from nova_lite.services.images import NewImage
+from nova_lite.services.identity.identity import admin_context
+from nova_lite.services.identity.unified_limits import UnifiedLimits
+from nova_lite.services.image.images import NewImage
 from nova_lite.testing.bus import PatientBus
 
 KEYS = Keys(MultiFernet([Fernet(Fernet.generate_key())]), b"signing")
@@ -122,7 +124,7 @@ def test_an_image_has_a_link_once_its_bytes_are_there(tmp_path: Path, database: 
     for id in (image.id, uuid4()):
         with database.read() as session, pytest.raises(NotFound):
             links(id, session)
-    services.images.upload(context, image.id, io.BytesIO(bytes(512)), 512)
+    services.image_data.upload(context, image.id, io.BytesIO(bytes(512)), 512)
     with database.read() as session:
         source = links(image.id, session)
     assert (source.id, source.disk_format, source.size) == (image.id, "raw", 512)
@@ -131,10 +133,21 @@ def test_an_image_has_a_link_once_its_bytes_are_there(tmp_path: Path, database: 
     assert list((tmp_path / "images").glob(f"*{image.id}*"))
 
 
-def test_images_are_kept_where_the_option_says(tmp_path: Path) -> None:
-    assert wiring.image_directory(configured(tmp_path)) == tmp_path / "images"
-    text = "[image]\nfilesystem_store_datadir = /elsewhere\n"
-    assert wiring.image_directory(configured(tmp_path, text)) == Path("/elsewhere")
+def test_images_are_kept_where_the_options_say(tmp_path: Path) -> None:
+    def places(text: str = "") -> dict[str, str]:
+        stores = image_stores(configured(tmp_path, f"[image]\n{text}\n"))
+        assert stores.default == next(iter(stores.named))
+        return {name: store.properties["data_dir"] for name, store in stores.named.items()}
+
+    assert places() == {"file": f"{tmp_path}/images"}
+    assert places("filesystem_store_datadir = /elsewhere") == {"file": "/elsewhere"}
+    assert places("stores = fast:/ssd, slow:hdd") == {"fast": "/ssd", "slow": f"{tmp_path}/hdd"}
+
+
+def test_an_import_method_that_there_is_not_is_named(tmp_path: Path) -> None:
+    config = configured(tmp_path, "[image]\nenabled_import_methods = web-download, pigeon\n")
+    with pytest.raises(ValueError, match="there is no pigeon"):
+        image_services(config, wiring.database(config), b"", UnifiedLimits("here"), wiring.now)
 
 
 def test_services_speak_over_the_bus(tmp_path: Path, database: Database) -> None:

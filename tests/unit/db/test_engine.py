@@ -433,3 +433,34 @@ def test_a_network_that_is_in_use_cannot_be_taken_away(database: Database) -> No
         )
     with pytest.raises(sa.exc.IntegrityError), database.write() as session:
         session.execute(sa.delete(Network))
+
+
+@on_every_engine
+def test_a_look_sees_what_is_committed_and_holds_nothing(database: Database) -> None:
+    query = sa.select(Host.name).where(Host.name == sa.bindparam("name"))
+    assert database.look(query, {"name": "a"}) == []
+    add_hosts(database, "a")
+    with database.write() as session:
+        session.add(a_host("b"))
+        session.flush()
+        assert [row.name for row in database.look(query, {"name": "a"})] == ["a"]
+        assert database.look(query, {"name": "b"}) == []
+    assert [row.name for row in database.look(query, {"name": "b"})] == ["b"]
+    assert len(database.look(sa.select(Host.name))) == 2
+
+
+@on_every_engine
+def test_a_look_whose_connection_was_lost_is_made_again(database: Database) -> None:
+    add_hosts(database, "a")
+    lost = iter([True, False])
+
+    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+    def lose(*_of_it: object) -> None:
+        if next(lost, False):
+            raise sa.exc.DBAPIError("SELECT", {}, Exception(), connection_invalidated=True)
+
+    try:
+        assert [row.name for row in database.look(sa.select(Host.name))] == ["a"]
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", lose)
+    assert next(lost, None) is None

@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,9 +14,9 @@ import sqlalchemy as sa
 
 from nova_lite.db.base import Base
 from nova_lite.db.engine import Database
-from nova_lite.db.models import Allocation, Host, Service
+from nova_lite.db.models import Aggregate, AggregateHost, Allocation, Host, Service
 from nova_lite.db.queries import hosts
-from nova_lite.domain.capacity import Ratios
+from nova_lite.domain.capacity import AggregateRow, Ratios, Room
 from nova_lite.domain.specs import Role
 from tests.unit.db.test_engine import add_hosts
 
@@ -47,6 +48,7 @@ def claim(
     memory_mb: int = 0,
     vcpus: int = 0,
     disk_gb: int = 0,
+    zone: str | None = None,
 ) -> bool:
     with database.write() as session:
         return hosts.claim(
@@ -57,6 +59,7 @@ def claim(
             vcpus=vcpus,
             disk_gb=disk_gb,
             ratios=ratios,
+            zone=zone,
         )
 
 
@@ -73,7 +76,7 @@ def test_all_of_a_host_can_be_claimed_and_not_one_more(
     database: Database, resource: str, all_of_it: int
 ) -> None:
     def take(amount: int) -> bool:
-        how_much = {"memory_mb": 0, "vcpus": 0, "disk_gb": 0, resource: amount}
+        how_much: dict[str, Any] = {"memory_mb": 0, "vcpus": 0, "disk_gb": 0, resource: amount}
         with database.write() as session:
             return hosts.claim(session, uuid4(), "a", ratios=EXACT, **how_much)
 
@@ -96,6 +99,39 @@ def test_a_refused_claim_leaves_no_trace(database: Database) -> None:
     assert used(database) == (0, 0, 0, 0)
     with database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Allocation)) == 0
+
+
+@pytest.mark.parametrize("why", ["disabled", "forced_down"])
+def test_a_host_that_has_just_been_taken_out_of_service_is_not_claimed(
+    database: Database, why: str
+) -> None:
+    with database.write() as session:
+        hosts.see(session, Role.COMPUTE, "a", "nova", NOW)
+        hosts.see(session, Role.NETWORK, "b", "internal", NOW)
+        session.execute(sa.update(Service).values({why: True}))
+    assert not claim(database, host="a", vcpus=1)
+    assert claim(database, host="b", vcpus=1)  # it is another worker that is out of service
+
+
+def test_a_host_that_has_just_left_its_zone_is_not_claimed(database: Database) -> None:
+    with database.read() as session:
+        zone = hosts.zone_of(session, "a")
+    assert not claim(database, vcpus=1, zone=f"not {zone}")
+    assert claim(database, vcpus=1, zone=zone)
+
+
+def test_aggregates_come_with_their_hosts(database: Database) -> None:
+    with database.write() as session:
+        assert hosts.aggregates(session) == []
+        fast = Aggregate(name="fast", properties={"ssd": "true"}, created_at=NOW)
+        empty = Aggregate(name="empty", properties={}, created_at=NOW)
+        session.add_all([fast, empty])
+        session.flush()
+        session.add_all(AggregateHost(aggregate=fast.number, host=host) for host in "ab")
+    with database.read() as session:
+        found = {row.id: row for row in hosts.aggregates(session)}
+    assert found[fast.number] == AggregateRow(fast.number, {"ssd": "true"}, frozenset("ab"))
+    assert found[empty.number].hosts == frozenset()
 
 
 def test_what_was_claimed_is_given_back_once(database: Database) -> None:
@@ -202,3 +238,29 @@ def test_the_scheduler_sees_who_is_up_and_who_may_be_used(database: Database) ->
     }
     assert (found["a"].memory_mb, found["a"].memory_mb_used, found["a"].instances) == (1024, 512, 1)
     assert (found["a"].vcpus_used, found["a"].disk_gb_used, found["a"].disk_gb) == (1, 2, 10)
+
+
+def test_a_promise_grows_where_there_is_room_and_shrinks_anywhere(database: Database) -> None:
+    mine, other = uuid4(), uuid4()
+    assert claim(database, mine, memory_mb=512, vcpus=1) and claim(database, other, memory_mb=256)
+
+    def change(room: Room, ratios: Ratios | None = EXACT, instance: UUID = mine) -> bool:
+        with database.write() as session:
+            return hosts.reallocate(session, instance, "a", room, ratios)
+
+    def used() -> tuple[int, int]:
+        with database.read() as session:
+            host = session.scalars(sa.select(Host).where(Host.name == "a")).one()
+            promise = hosts.promised(session, mine, "a")
+            assert (promise.memory_mb, promise.vcpus) == (
+                host.memory_mb_used - 256,
+                host.vcpus_used,
+            )
+            return host.memory_mb_used, host.vcpus_used
+
+    assert change(Room(768, 2, 0)) and used() == (1024, 2)
+    assert change(Room(768, 2, 0)) and used() == (1024, 2)
+    assert not change(Room(769, 2, 0)) and used() == (1024, 2)
+    assert change(Room(769, 2, 0), None) and used() == (1025, 2)
+    assert change(Room(100, 1, 0)) and used() == (356, 1)
+    assert not change(Room(1, 1, 1), instance=uuid4()) and used() == (356, 1)

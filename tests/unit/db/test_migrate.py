@@ -12,7 +12,11 @@ from alembic.util import CommandError
 
 from nova_lite.db import migrate
 from nova_lite.db.engine import Database
-from nova_lite.testing.migrations import check_upgrade, differences
+from nova_lite.testing.migrations import (
+    check_that_first_light_lives_on,
+    check_upgrade,
+    differences,
+)
 
 
 @pytest.fixture
@@ -83,3 +87,7 @@ def test_revisions_that_are_not_there_are_told_with_their_place(
     monkeypatch.setattr(migrate, "__file__", str(tmp_path / "nova_lite" / "db" / "migrate.py"))
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
         migrate.head()
+
+
+def test_what_the_first_release_kept_is_there_after_it(url: str) -> None:
+    check_that_first_light_lives_on(url)
