@@ -178,12 +178,6 @@ def server_status(vm_state: VmState, task_state: str | None) -> str:
     return _STATUS_WHILE.get((vm_state, task_state)) or _STATUS[vm_state]
 
 
-def states_of(status: str) -> tuple[VmState, ...]:
-    """The vm_states a `status` word of the compute API stands for; empty when unknown."""
-    word = status.upper()
-    return tuple(state for state, name in _STATUS.items() if name == word)
-
-
 _STATUS = {
     V.BUILDING: "BUILD",
     V.ACTIVE: "ACTIVE",

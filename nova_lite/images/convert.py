@@ -34,7 +34,8 @@ def to_raw(source: Path, disk_format: str, target: Path, virtual_size: int) -> N
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=SECONDS,
-            env={**os.environ, "LC_ALL": "C"},
+            # It has up to 64 threads; an arena for each would take all of that address space.
+            env={**os.environ, "LC_ALL": "C", "MALLOC_ARENA_MAX": "1"},
         )
     except subprocess.TimeoutExpired:
         raise ImageUnacceptable(f"converting it from {disk_format} took too long") from None

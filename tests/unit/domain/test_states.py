@@ -17,7 +17,6 @@ from nova_lite.domain.states import (
     VmState,
     require,
     server_status,
-    states_of,
 )
 
 #: Where each action may start, said a second time and in other words.
@@ -120,12 +119,6 @@ def test_the_status_is_the_word_clients_know(
     vm_state: VmState, task_state: str | None, status: str
 ) -> None:
     assert server_status(vm_state, task_state) == status
-
-
-def test_a_status_is_found_again_by_its_word() -> None:
-    for state in VmState:
-        assert states_of(server_status(state, None).lower()) == (state,)
-    assert states_of("FLYING") == ()
 
 
 def test_every_power_state_has_its_number() -> None:
