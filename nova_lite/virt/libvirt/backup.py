@@ -20,6 +20,7 @@ from nova_lite.virt.libvirt import power
 from nova_lite.virt.libvirt.power import Clock
 
 POLL = 0.1  # seconds
+GOING_OFF_POLLS = 20  # until a guest whose QEMU does not answer is seen to be off
 ENDED = frozenset(
     {
         libvirt.VIR_DOMAIN_JOB_NONE,
@@ -36,8 +37,7 @@ def copy(domain: Any, target: str, to: Path, clock: Clock) -> bool:
     False when the guest went off before all was copied.  HypervisorError when
     the copy failed for any other reason.
     """
-    why = ""
-    with power.it_may_have_moved():
+    try:
         _abandon(domain, clock)
         to.unlink(missing_ok=True)
         domain.backupBegin(_xml(target, to), None)
@@ -46,6 +46,12 @@ def copy(domain: Any, target: str, to: Path, clock: Clock) -> bool:
         if job.get("type") == libvirt.VIR_DOMAIN_JOB_COMPLETED:
             return True
         why = str(job.get("errmsg", ""))
+    except libvirt.libvirtError as error:
+        # Of a guest that goes off in the middle of it anything may be said, and before it is off.
+        why = str(error)
+        for _ in range(GOING_OFF_POLLS):
+            if domain.isActive():
+                clock.sleep(POLL)
     if domain.isActive():
         raise HypervisorError(f"Disk {target} of {domain.name()} could not be copied: {why}")
     return False

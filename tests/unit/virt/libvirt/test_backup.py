@@ -117,8 +117,20 @@ def test_a_guest_that_goes_off_is_told_from_a_failure(tmp_path: Path, look: int)
     assert not copy(domain, "vda", tmp_path / "copy", Clock())
 
 
-def test_what_is_no_race_is_told_at_once(tmp_path: Path) -> None:
+def test_what_is_no_race_is_told(tmp_path: Path) -> None:
     domain = Domain()
     domain.job, domain.error = dict(NONE), libvirt.VIR_ERR_INTERNAL_ERROR
-    with pytest.raises(libvirt.libvirtError, match="another backup job"):
+    with pytest.raises(HypervisorError, match="could not be copied: another backup job"):
         copy(domain, "vda", tmp_path / "copy", Clock())
+
+
+def test_a_guest_that_is_still_going_off_is_told_from_a_failure(tmp_path: Path) -> None:
+    domain = Domain()
+    domain.job, domain.error = dict(NONE), libvirt.VIR_ERR_INTERNAL_ERROR
+
+    class Dying(Clock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            domain.active = self.now < 1
+
+    assert not copy(domain, "vda", tmp_path / "copy", Dying())
