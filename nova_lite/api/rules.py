@@ -11,5 +11,6 @@ from nova_lite.api.compute.rules import RULES as COMPUTE
 from nova_lite.api.identity.rules import RULES as IDENTITY
 from nova_lite.api.image.rules import RULES as IMAGE
 from nova_lite.api.network.rules import RULES as NETWORK
+from nova_lite.api.placement.rules import RULES as PLACEMENT
 
-RULES: dict[str, str] = {**IDENTITY, **COMPUTE, **IMAGE, **NETWORK}
+RULES: dict[str, str] = {**IDENTITY, **COMPUTE, **IMAGE, **NETWORK, **PLACEMENT}

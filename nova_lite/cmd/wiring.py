@@ -22,7 +22,6 @@ from nova_lite.cmd.image_services import image_services
 from nova_lite.cmd.keys import Keys
 from nova_lite.db.engine import Database
 from nova_lite.db.models import Image, ImageStatus
-from nova_lite.domain.capacity import Ratios
 from nova_lite.domain.errors import NotFound
 from nova_lite.domain.specs import ImageSource, Role, to_json
 from nova_lite.network.modes import HostSettings
@@ -40,6 +39,7 @@ from nova_lite.services.compute.instances import Instances
 from nova_lite.services.compute.interfaces import Interfaces
 from nova_lite.services.compute.keypairs import KeyPairs
 from nova_lite.services.compute.migrations import Migrations
+from nova_lite.services.compute.providers import Providers
 from nova_lite.services.compute.quotas import Quotas
 from nova_lite.services.compute.server_groups import ServerGroups
 from nova_lite.services.compute.snapshots import Snapshots
@@ -88,19 +88,10 @@ def database(config: cfg.ConfigOpts) -> Database:
 def world(config: cfg.ConfigOpts, keys: Keys, now: Clock = now) -> World:
     """What operations decide with."""
     group = config.scheduler
-    scheduler = load_scheduler(
-        group.driver,
-        SchedulerSettings(
-            **{f.name: group[f.name] for f in fields(SchedulerSettings) if f.name in group}
-        ),
-        random.Random(),
-    )
+    policy = scheduler_settings(config)
+    scheduler = load_scheduler(group.driver, policy, random.Random())
     settings = Settings(
-        ratios=Ratios(
-            memory=group.ram_allocation_ratio,
-            vcpus=group.cpu_allocation_ratio,
-            disk=group.disk_allocation_ratio,
-        ),
+        ratios=policy.ratios,
         max_attempts=group.max_attempts,
         service_down_time=dt.timedelta(seconds=config.service_down_time),
         shutdown_timeout=config.compute.shutdown_timeout,
@@ -118,6 +109,13 @@ def world(config: cfg.ConfigOpts, keys: Keys, now: Clock = now) -> World:
     )
     links = ImageLinks(api_url(config), keys.signing, now)
     return World(scheduler, settings, links, links.upload, now)
+
+
+def scheduler_settings(config: cfg.ConfigOpts) -> SchedulerSettings:
+    group = config.scheduler
+    return SchedulerSettings(
+        **{f.name: group[f.name] for f in fields(SchedulerSettings) if f.name in group}
+    )
 
 
 def _seconds(value: int, *, never: int) -> dt.timedelta | None:
@@ -186,6 +184,7 @@ def services(
     )
     images = image_services(config, database, keys.signing, limits, now)
     down_time = dt.timedelta(seconds=config.service_down_time)
+    hosts = Hosts(database, down_time, now)
     return Services(
         identity=identity,
         roles=Roles(database, identity.forget),
@@ -234,7 +233,8 @@ def services(
         ),
         interfaces=Interfaces(database, quotas, wake, now),
         migrations=Migrations(database),
-        hosts=Hosts(database, down_time, now),
+        hosts=hosts,
+        providers=Providers(database, hosts, scheduler_settings(config).ratios),
         aggregates=Aggregates(
             database, ImageLinks(api_url(config), keys.signing, now), prepare, now
         ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -44,6 +44,31 @@ class Ratios:
     memory: float = 1.0
     vcpus: float = 4.0
     disk: float = 1.0
+
+    def after(self, metadata: Collection[Mapping[str, str]]) -> Ratios:
+        """These, where none of a host's aggregates says another; of several the smallest counts."""
+        said = {
+            part: [n for each in metadata if (n := number(each.get(key, ""))) is not None]
+            for part, key in RATIO_KEYS.items()
+        }
+        return replace(self, **{part: min(amounts) for part, amounts in said.items() if amounts})
+
+
+#: What an aggregate calls them in its metadata.
+RATIO_KEYS = {
+    "memory": "ram_allocation_ratio",
+    "vcpus": "cpu_allocation_ratio",
+    "disk": "disk_allocation_ratio",
+}
+
+
+def number(text: str) -> float | None:
+    """What an administrator wrote as an amount; None for what is none."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if 0 <= found < float("inf") else None
 
 
 class Room(NamedTuple):

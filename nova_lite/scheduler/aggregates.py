@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
+from nova_lite.domain.capacity import number
 from nova_lite.scheduler.base import Placement, SchedulerSettings, counted
 from nova_lite.scheduler.capabilities import CAPABILITIES, said, satisfies
-from nova_lite.scheduler.fleet import Fleet, Mask, number
+from nova_lite.scheduler.fleet import Fleet, Mask
 from nova_lite.scheduler.rule import ColumnFilter
 
 SCOPE = "aggregate_instance_extra_specs:"

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 # Handed on: who fills or reads a fleet needs them too.
+from nova_lite.domain.capacity import RATIO_KEYS, number
 from nova_lite.domain.capacity import AggregateRow as AggregateRow
 from nova_lite.domain.capacity import HostRow as HostRow
 from nova_lite.domain.capacity import Ratios as Ratios
@@ -115,9 +116,9 @@ class Fleet:
         self.zone_ids: Ints = column(lambda row: self.zone_index[row.zone])
         self.enabled: Mask = column(lambda row: row.enabled, np.bool_)
         self.up: Mask = column(lambda row: row.up, np.bool_)
-        self.memory_ratio = self._ratio("ram_allocation_ratio", ratios.memory)
-        self.vcpus_ratio = self._ratio("cpu_allocation_ratio", ratios.vcpus)
-        self.disk_ratio = self._ratio("disk_allocation_ratio", ratios.disk)
+        self.memory_ratio = self._ratio(RATIO_KEYS["memory"], ratios.memory)
+        self.vcpus_ratio = self._ratio(RATIO_KEYS["vcpus"], ratios.vcpus)
+        self.disk_ratio = self._ratio(RATIO_KEYS["disk"], ratios.disk)
 
         def given_out(total: Ints, ratio: Floats) -> Ints:
             return (total * ratio).astype(np.int64)
@@ -231,12 +232,3 @@ class Fleet:
         for name in self.WORDS:
             setattr(part, name, getattr(self, name).only(row))
         return part
-
-
-def number(text: str) -> float | None:
-    """What an administrator wrote as an amount; None for what is none."""
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if 0 <= found < float("inf") else None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nova_lite.services.compute.interfaces import Interfaces
     from nova_lite.services.compute.keypairs import KeyPairs
     from nova_lite.services.compute.migrations import Migrations
+    from nova_lite.services.compute.providers import Providers
     from nova_lite.services.compute.quotas import Quotas
     from nova_lite.services.compute.server_groups import ServerGroups
     from nova_lite.services.compute.snapshots import Snapshots
@@ -80,6 +81,7 @@ class Services:
     interfaces: Interfaces
     migrations: Migrations
     hosts: Hosts
+    providers: Providers
     aggregates: Aggregates
     server_groups: ServerGroups
     quotas: Quotas

@@ -12,12 +12,16 @@ from typing import Any
 import jsonschema
 from paste.deploy import loadapp
 
-from nova_lite.api.compute.versions import LATEST_SERVED
-from nova_lite.api.declare import FIRST, LATEST, Api, Endpoint, Version
+from nova_lite.api import FACADES
+from nova_lite.api.compute.versions import MICROVERSIONS
+from nova_lite.api.declare import FIRST, LATEST, Api, Endpoint
+from nova_lite.api.microversions import said as said
+from nova_lite.api.placement.versions import MICROVERSIONS as OF_PLACEMENT
 from nova_lite.api.schema import Schema
 
 PASTE = Path(__file__).parents[2] / "api-paste.ini"
-FACADES = ("identity", "compute", "image", "network")
+#: Of those facades that have some: the newest microversion.
+NEWEST = {each.service: each.latest for each in (MICROVERSIONS, OF_PLACEMENT)}
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,8 @@ class Declared:
     @property
     def version(self) -> str | None:
         """The newest microversion that has it."""
-        if self.facade != "compute":
-            return None
-        return said(min(self.endpoint.until, LATEST_SERVED))
+        newest = NEWEST.get(self.facade)
+        return said(min(self.endpoint.until, newest)) if newest else None
 
     @property
     def name(self) -> str:
@@ -66,10 +69,6 @@ class Declared:
         if endpoint.body is not None:
             return example(endpoint.body)
         return {} if endpoint.method in ("POST", "PUT", "PATCH") and not endpoint.raw else None
-
-
-def said(version: Version) -> str:
-    return f"{version[0]}.{version[1]}"
 
 
 def apps() -> dict[str, Api]:

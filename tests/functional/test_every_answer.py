@@ -10,8 +10,7 @@ import pytest
 import webob
 
 from nova_lite.api.compute.app import FAULTS
-from nova_lite.api.compute.versions import LATEST_SERVED
-from tests.functional.endpoints import declared, said
+from tests.functional.endpoints import NEWEST, declared, said
 from tests.functional.town import UNKNOWN, Town
 
 ENDPOINTS = list(declared())
@@ -39,11 +38,17 @@ def of_network(status: int, body: Any) -> bool:
     return set(error) == {"type", "message", "detail"} and error["type"] != ""
 
 
+def of_placement(status: int, body: Any) -> bool:
+    [error] = body["errors"]
+    return set(error) == {"status", "title", "detail", "code"} and error["status"] == status
+
+
 FORMS: dict[str, Callable[[int, Any], bool]] = {
     "identity": of_identity,
     "compute": of_compute,
     "image": of_image,
     "network": of_network,
+    "placement": of_placement,
 }
 
 
@@ -63,8 +68,8 @@ def complaints(facade: str, method: str, response: webob.Response) -> Iterator[s
     if facade == "compute":
         if headers.getall("x-compute-request-id") != id:
             yield "no id of compute's"
-        if response.status_int != 406:
-            yield from _version_complaints(headers)
+    if facade in NEWEST and response.status_int != 406:
+        yield from _version_complaints(facade, headers)
     if facade == "identity" and "X-Auth-Token" not in headers.get("Vary", ""):
         yield "caches would mix up who asks"
     if response.status_int == 401 and "Keystone uri=" not in headers.get("WWW-Authenticate", ""):
@@ -76,15 +81,17 @@ def complaints(facade: str, method: str, response: webob.Response) -> Iterator[s
             yield f"an error like {response.text}"
 
 
-def _version_complaints(headers: Any) -> Iterator[str]:
-    agreed = headers.get("X-OpenStack-Nova-API-Version", "")
-    if not re.fullmatch(r"2\.[0-9]+", agreed):
+def _version_complaints(facade: str, headers: Any) -> Iterator[str]:
+    agreed, old = headers.get("OpenStack-API-Version", ""), "X-OpenStack-Nova-API-Version"
+    vary = {"OpenStack-API-Version"}
+    if not re.fullmatch(rf"{facade} {NEWEST[facade][0]}\.[0-9]+", agreed):
         yield f"version {agreed}"
-    if headers.get("OpenStack-API-Version") != f"compute {agreed}":
-        yield f"versions {agreed} and {headers.get('OpenStack-API-Version')}"
-    vary = headers.get("Vary", "")
-    if not {"OpenStack-API-Version", "X-OpenStack-Nova-API-Version"} <= set(vary.split(", ")):
-        yield f"Vary: {vary}"
+    if facade == "compute":
+        vary.add(old)
+        if agreed != f"compute {headers.get(old)}":
+            yield f"versions {agreed} and {headers.get(old)}"
+    if not vary <= set(headers.get("Vary", "").split(", ")):
+        yield f"Vary: {headers.get('Vary')}"
 
 
 def test_every_answer_says_what_it_has_to(town: Town) -> None:
@@ -122,15 +129,16 @@ def test_what_is_nowhere_and_what_is_not_done_there_are_errors_of_the_api_too(to
     assert not wrong
 
 
-def test_above_the_ceiling_nothing_of_compute_is_acceptable(town: Town) -> None:
-    beyond = said((LATEST_SERVED[0], LATEST_SERVED[1] + 1))
+@pytest.mark.parametrize("facade", NEWEST)
+def test_above_the_ceiling_nothing_is_acceptable(town: Town, facade: str) -> None:
+    beyond = said((NEWEST[facade][0], NEWEST[facade][1] + 1))
     for each in ENDPOINTS:
-        if each.facade != "compute" or each.endpoint.method == "HEAD":
+        if each.facade != facade or each.endpoint.method == "HEAD":
             continue
         path = each.path({}, UNKNOWN)
         response = town.root.call(each.endpoint.method, path, version=beyond, status=406)
-        assert not list(complaints("compute", "", response)), each.name
-        assert beyond in response.json["computeFault"]["message"]
+        assert not list(complaints(facade, "", response)), each.name
+        assert beyond in response.text
 
 
 @pytest.mark.parametrize(("path", "status"), [("/identity", 300), ("/image", 300)])

@@ -9,12 +9,14 @@ import re
 from typing import Any
 
 from nova_lite.api.declare import PUBLIC, Request, Resource, Version
-from nova_lite.domain.errors import Invalid, NotAcceptable, NotFound
+from nova_lite.api.microversions import Microversions, said
+from nova_lite.domain.errors import Invalid, NotFound
 
 OLDEST_SERVED: Version = (2, 1)
 LATEST_SERVED: Version = (2, 96)
-HEADER, OLD_HEADER = "OpenStack-API-Version", "X-OpenStack-Nova-API-Version"
-_VERSION = re.compile(r"([1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+MICROVERSIONS = Microversions(
+    "compute", OLDEST_SERVED, LATEST_SERVED, old_header="X-OpenStack-Nova-API-Version"
+)
 _PROJECT = re.compile(r"/v2\.1/([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|\Z)")
 _OLD = re.compile(r"/v2(?=/.)")
 _ROOTS = ("/", "/v2/", "/v2.1/")
@@ -48,40 +50,7 @@ def arrive(request: Request) -> dict[str, str]:
         request.environ["nova_lite.version"] = OLDEST_SERVED
         request.environ["nova_lite.lenient"] = True
         return {}
-    version = _asked(request)
-    if not OLDEST_SERVED <= version <= LATEST_SERVED:
-        raise NotAcceptable(
-            f"Version {said(version)} is not supported by the API. "
-            f"Minimum is {said(OLDEST_SERVED)} and maximum is {said(LATEST_SERVED)}."
-        )
-    request.environ["nova_lite.version"] = version
-    return {
-        HEADER: f"compute {said(version)}",
-        OLD_HEADER: said(version),
-        "Vary": f"{HEADER}, {OLD_HEADER}",
-    }
-
-
-def _asked(request: Request) -> Version:
-    """The new header counts where it speaks of compute; then the old one."""
-    word = request.headers.get(OLD_HEADER, said(OLDEST_SERVED)).strip()
-    for part in request.headers.get(HEADER, "").split(","):
-        service, _, version = part.strip().partition(" ")
-        if service.lower() == "compute":
-            word = version.strip()
-            break
-    if word == "latest":
-        return LATEST_SERVED
-    match = _VERSION.fullmatch(word)
-    if match is None:
-        raise Invalid(
-            f"API Version String {word} is of invalid format. Must be of format MajorNum.MinorNum."
-        )
-    return int(match[1]), int(match[2])
-
-
-def said(version: Version) -> str:
-    return f"{version[0]}.{version[1]}"
+    return MICROVERSIONS.agree(request)
 
 
 versions = Resource("")

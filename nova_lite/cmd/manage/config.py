@@ -13,6 +13,7 @@ from typing import Any
 import click
 from oslo_config import cfg
 
+from nova_lite.api import FACADES
 from nova_lite.config import DEFAULT_FILE, GROUPS
 
 KINDS = {
@@ -56,7 +57,7 @@ def print_policy() -> None:
 
 
 @command.command("api")
-@click.argument("name", type=click.Choice(["identity", "image", "compute", "network"]))
+@click.argument("name", type=click.Choice(FACADES))
 def print_api(name: str) -> None:
     """What an API serves, as a table in Markdown."""
     from nova_lite.cmd.manage import declared

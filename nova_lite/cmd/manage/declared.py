@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from nova_lite.api import compute
-from nova_lite.api.compute.versions import LATEST_SERVED, OLDEST_SERVED
+from nova_lite.api import FACADES, compute
+from nova_lite.api.compute.versions import LATEST_SERVED, MICROVERSIONS, OLDEST_SERVED
 from nova_lite.api.declare import FIRST, LATEST, PUBLIC, Api, Endpoint, Field, Version
+from nova_lite.api.microversions import said
+from nova_lite.api.placement.versions import MICROVERSIONS as OF_PLACEMENT
 from nova_lite.api.rules import RULES
 
-FACADES = ("identity", "image", "compute", "network")
+#: Of those facades that have some: the oldest microversion.
+OLDEST = {each.service: each.oldest for each in (MICROVERSIONS, OF_PLACEMENT)}
 
 
 def endpoints_of(facade: str) -> list[Endpoint]:
@@ -64,8 +67,8 @@ def endpoint_table(facade: str) -> str:
 
 
 def _endpoint_lines(facade: str) -> Iterator[str]:
-    versions = facade == "compute"
-    titles = ("Request", *(["Microversions"] if versions else []), "Policy rule")
+    oldest = OLDEST.get(facade)
+    titles = ("Request", *(["Microversions"] if oldest else []), "Policy rule")
     yield f"| {' | '.join(titles)} |"
     yield "|" + "---|" * len(titles)
     by_place = _variants(endpoints_of(facade))
@@ -76,13 +79,13 @@ def _endpoint_lines(facade: str) -> Iterator[str]:
         rules = dict.fromkeys(each.policy for each in variants)
         cells = (
             f"`{place}`",
-            *([_spans(variants)] if versions else []),
+            *([_spans(variants, oldest)] if oldest else []),
             ", ".join("everybody" if rule is PUBLIC else f"`{rule}`" for rule in rules),
         )
         yield f"| {' | '.join(cells)} |"
 
 
-def _spans(variants: Iterable[Endpoint]) -> str:
+def _spans(variants: Iterable[Endpoint], oldest: Version) -> str:
     """'2.1-2.35, 2.90-'; what goes on in another variant is one span."""
     spans: list[tuple[Version, Version]] = []
     for each in variants:
@@ -92,19 +95,15 @@ def _spans(variants: Iterable[Endpoint]) -> str:
             spans[-1] = (spans[-1][0], max(each.until, spans[-1][1]))
         else:
             spans.append((each.since, each.until))
-    return "all" if spans == [(FIRST, LATEST)] else ", ".join(_span(*span) for span in spans)
+    return "all" if spans == [(FIRST, LATEST)] else ", ".join(_span(*s, oldest) for s in spans)
 
 
-def _span(since: Version, until: Version) -> str:
-    return f"{_said(max(since, OLDEST_SERVED))}-{'' if until == LATEST else _said(until)}"
+def _span(since: Version, until: Version, oldest: Version) -> str:
+    return f"{said(max(since, oldest))}-{'' if until == LATEST else said(until)}"
 
 
 def after(version: Version) -> Version:
     return (version[0], version[1] + 1)
-
-
-def _said(version: Version) -> str:
-    return f"{version[0]}.{version[1]}"
 
 
 # --- microversions ----------------------------------------------------------------------------
@@ -119,8 +118,8 @@ def _step_lines() -> Iterator[str]:
     changes = steps()
     yield from ("| Microversion | What changes |", "|---|---|")
     for version in sorted(changes):
-        said = (f"{what} {', '.join(of_what)}" for what, of_what in changes[version].items())
-        yield f"| {_said(version)} | {'; '.join(said)} |"
+        parts = (f"{what} {', '.join(of_what)}" for what, of_what in changes[version].items())
+        yield f"| {said(version)} | {'; '.join(parts)} |"
 
 
 def steps() -> dict[Version, dict[str, list[str]]]:

@@ -32,12 +32,13 @@ from nova_lite.services.identity.endpoint_urls import located
 from nova_lite.services.identity.unified_limits import register_quotas
 
 #: Our own: type, name, path.  The paths are those that clients complete best: compute
-#: and identity with their version, image and network without.
+#: and identity with their version, the others without.
 SERVICES = (
     ("identity", "keystone", "/identity/v3"),
     ("compute", "nova", "/compute/v2.1"),
     ("image", "glance", "/image"),
     ("network", "neutron", "/network"),
+    ("placement", "placement", "/placement"),
 )
 INTERFACES = ("public", "internal", "admin")
 #: What operators may limit per project from the beginning.

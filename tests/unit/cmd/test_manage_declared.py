@@ -10,10 +10,11 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # comes with oslo.policy, without types
 from click.testing import CliRunner
 
+from nova_lite.api import FACADES
 from nova_lite.api.policy import Policy
 from nova_lite.api.rules import RULES
 from nova_lite.cmd.manage import command
-from nova_lite.cmd.manage.declared import FACADES, endpoints_of, policy_sample, steps
+from nova_lite.cmd.manage.declared import endpoints_of, policy_sample, steps
 
 ROOT = Path(__file__).parents[3]
 GENERATED = re.compile(r"(<!-- generated: nova-manage ([^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)

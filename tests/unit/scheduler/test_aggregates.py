@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nova_lite.domain.capacity import AggregateRow, Ratios
+from nova_lite.domain.capacity import AggregateRow, Ratios, number
 from nova_lite.scheduler import filters
 from nova_lite.scheduler.base import Placement, SchedulerSettings
-from nova_lite.scheduler.fleet import Fleet, number
+from nova_lite.scheduler.fleet import Fleet
 from nova_lite.testing.scheduler import a_host
 
 
