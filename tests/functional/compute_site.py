@@ -102,3 +102,18 @@ class Site:
         (fault,) = answer.json.values()
         assert fault["code"] == status
         return str(fault["message"])
+
+
+def by(person: Person) -> dict[str, Any]:
+    return {"token": person.token}
+
+
+def done(site: Site, id: str, action: str, value: object = None, **how: Any) -> str:
+    """The status of the server when the action is through."""
+    site.act(id, action, value, **how)
+    site.cloud.settle()
+    return str(site.server(id)["status"])
+
+
+def refused(site: Site, status: int, id: str, action: str, value: object = None, **how: str) -> str:
+    return site.refused(status, "POST", f"/servers/{id}/action", {action: value}, **how)

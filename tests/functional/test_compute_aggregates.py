@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,13 +11,6 @@ from tests.functional.compute_site import Site
 
 CREATED = {"availability_zone", "created_at", "deleted", "deleted_at", "id", "name", "updated_at"}
 SHOWN = CREATED | {"hosts", "metadata"}
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 def create(site: Site, name: str = "fast", **values: Any) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,13 +12,6 @@ import sqlalchemy as sa
 from nova_lite.db.models import Service
 from nova_lite.domain.specs import Role
 from tests.functional.compute_site import Site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 def listed(site: Site, query: str = "", version: str = "2.53") -> list[Any]:

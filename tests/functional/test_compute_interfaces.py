@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 from nova_lite.domain.errors import HypervisorError
-from tests.functional.compute_site import Person, Site
+from tests.functional.compute_site import Site, by, refused
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
-
-
-def by(person: Person) -> dict[str, Any]:
-    return {"token": person.token}
-
-
-def refused(site: Site, status: int, id: str, action: str, value: object = None, **how: str) -> str:
-    return site.refused(status, "POST", f"/servers/{id}/action", {action: value}, **how)
 
 
 def a_network(site: Site, cidr: str, **values: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from nova_lite.services.compute.keypairs import generate
 from tests.functional.compute_site import Site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 def create(site: Site, status: int = 200, version: str = "2.1", **pair: Any) -> Any:

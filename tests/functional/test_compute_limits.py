@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.functional.compute_site import Site
@@ -19,13 +16,6 @@ NETWORK = {
     *("maxTotalFloatingIps", "totalFloatingIpsUsed"),
 }
 FILES = {"maxPersonality", "maxPersonalitySize"}
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -18,13 +16,6 @@ from tests.functional.compute_site import Person, Site
 
 Json = dict[str, Any]
 NOTHING = "00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 def image(site: Site, name: str, by: Person | None = None, data: bool = True, **more: Any) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +14,6 @@ ALWAYS = {"instances", "cores", "ram", "key_pairs", "metadata_items"}
 GROUPS = {"server_groups", "server_group_members"}
 NETWORK = {"fixed_ips", "floating_ips", "security_groups", "security_group_rules"}
 FILES = {"injected_files", "injected_file_content_bytes", "injected_file_path_bytes"}
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 def quota(site: Site, whose: Person, suffix: str = "", **how: Any) -> Json:

@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from nova_lite.domain.errors import HypervisorError
 from nova_lite.domain.states import PowerState
-from tests.functional.compute_site import Person, Site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
-
-
-def by(person: Person) -> dict[str, Any]:
-    return {"token": person.token}
-
-
-def done(site: Site, id: str, action: str, value: object = None, **how: Any) -> str:
-    """The status of the server when the action is through."""
-    site.act(id, action, value, **how)
-    site.cloud.settle()
-    return str(site.server(id)["status"])
-
-
-def refused(site: Site, status: int, id: str, action: str, value: object = None, **how: str) -> str:
-    return site.refused(status, "POST", f"/servers/{id}/action", {action: value}, **how)
+from tests.functional.compute_site import Site, by, done, refused
 
 
 def test_a_server_is_paused_suspended_and_stopped_and_comes_back(site: Site) -> None:

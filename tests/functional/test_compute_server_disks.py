@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +12,9 @@ import sqlalchemy as sa
 from nova_lite.db.models import Image
 from nova_lite.domain.errors import HypervisorError
 from nova_lite.virt.fake import FakeGuest
-from tests.functional.compute_site import Person, Site
+from tests.functional.compute_site import Site, by, done, refused
 
 HOST = "OS-EXT-SRV-ATTR:host"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
-
-
-def by(person: Person) -> dict[str, Any]:
-    return {"token": person.token}
-
-
-def done(site: Site, id: str, action: str, value: object = None, **how: Any) -> str:
-    """The status of the server when the action is through."""
-    site.act(id, action, value, **how)
-    site.cloud.settle()
-    return str(site.server(id)["status"])
-
-
-def refused(site: Site, status: int, id: str, action: str, value: object = None, **how: str) -> str:
-    return site.refused(status, "POST", f"/servers/{id}/action", {action: value}, **how)
 
 
 def an_image(site: Site, data: bytes = bytes(2048), **values: Any) -> str:

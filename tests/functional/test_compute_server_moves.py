@@ -13,7 +13,7 @@ from nova_lite.bus.messages import Command
 from nova_lite.db.models import Allocation
 from nova_lite.domain.errors import HypervisorError
 from nova_lite.domain.specs import Role
-from tests.functional.compute_site import Person, Site
+from tests.functional.compute_site import Site, by, done, refused
 
 HOST = "OS-EXT-SRV-ATTR:host"
 
@@ -24,21 +24,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site.flavor("large", ram=128, vcpus=2, disk=2)
     yield site
     site.cloud.close()
-
-
-def by(person: Person) -> dict[str, Any]:
-    return {"token": person.token}
-
-
-def done(site: Site, id: str, action: str, value: object = None, **how: Any) -> str:
-    """The status of the server when the action is through."""
-    site.act(id, action, value, **how)
-    site.cloud.settle()
-    return str(site.server(id)["status"])
-
-
-def refused(site: Site, status: int, id: str, action: str, value: object = None, **how: str) -> str:
-    return site.refused(status, "POST", f"/servers/{id}/action", {action: value}, **how)
 
 
 def rooms(site: Site) -> dict[str, tuple[int, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,13 +13,6 @@ from nova_lite.domain.specs import Role
 from tests.functional.compute_site import FLAVOR, Site
 
 ADDRESS = "OS-EXT-IPS-MAC:mac_addr"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 # --- creating ---------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,13 +13,6 @@ from nova_lite.domain.specs import Role
 from tests.functional.compute_site import Site
 
 WHICH = {"host": "host1", "binary": "nova-compute"}
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 def services(site: Site, query: str = "", version: str = "2.11") -> list[Any]:

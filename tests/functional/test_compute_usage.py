@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -18,13 +16,6 @@ from tests.functional.compute_site import Person, Site
 Json = dict[str, Any]
 HOUR = 3600
 USAGE = "/os-simple-tenant-usage"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 def period(site: Site, start: float = -24, stop: float = 24) -> str:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import webob
 
 from nova_lite.api.compute.app import RESOURCES
-from nova_lite.api.compute.versions import LATEST_SERVED, said
+from nova_lite.api.compute.versions import LATEST_SERVED
 from nova_lite.api.declare import PUBLIC
+from nova_lite.api.microversions import said
 from nova_lite.api.rules import RULES
 from nova_lite.testing.cloud import Facade
 from tests.functional.compute_site import Site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.cloud.close()
 
 
 def anonymous(site: Site, path: str, **headers: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,7 @@ def test_to_a_stranger_what_is_anothers_looks_as_if_it_were_not(town: Town) -> N
         town.root.get(kept, token=town.tokens["member"])
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("each", NEWEST, ids=lambda each: each.name)
 def test_no_body_and_no_path_breaks_an_endpoint(town: Town, each: Declared) -> None:
     broken = []
@@ -159,11 +160,18 @@ PARTS = ("%00", "a%00b", "%ff", "%0d%0aX:%20y", "..", "%2e%2e%2f", "x" * 5000, "
 LISTS = [e for e in NEWEST if e.endpoint.method == "GET" and not e.template.endswith("}")]
 
 
+def asked_of(each: Declared, *, thin: bool) -> Iterable[tuple[str, str]]:
+    """Each parameter with each value, or a third of that, another one for each list."""
+    everything = itertools.product(PARAMETERS, VALUES)
+    return itertools.islice(everything, len(each.name) % 3, None, 3) if thin else everything
+
+
+@pytest.mark.no_cover  # what it finds is found by breadth; the lines are those of other tests
 @pytest.mark.parametrize("each", LISTS, ids=lambda each: each.name)
 def test_no_query_breaks_a_list(town: Town, each: Declared) -> None:
     broken = []
     path = each.path(town.known, UNKNOWN)
-    for name, value in itertools.product(PARAMETERS, VALUES):
+    for name, value in asked_of(each, thin=town.cloud.database.engine.dialect.name != "sqlite"):
         response = town.root.call("GET", f"{path}?{name}={value}", version=each.version)
         text = response.body  # to its end, which closes the file of an image
         if response.status_int == 500:
@@ -217,6 +225,7 @@ _anything = some.recursive(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_what_a_schema_lets_through_two_validators_agree_on(name: str) -> None:
     schema = dict(SCHEMAS[name])

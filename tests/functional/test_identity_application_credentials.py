@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +11,6 @@ from nova_lite.testing.cloud import Cloud
 from tests.functional.identity_people import Json, Person, person, role_id
 
 SERVERS = {"service": "compute", "path": "/v2.1/servers", "method": "GET"}
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
 
 
 @pytest.fixture

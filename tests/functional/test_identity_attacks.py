@@ -9,21 +9,12 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from nova_lite.testing.cloud import Cloud
 from tests.functional.identity_people import Person, person
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
 
 
 @pytest.fixture

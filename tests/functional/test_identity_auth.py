@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +15,6 @@ from tests.functional.identity_people import person
 DOMAIN = {"id": "default"}
 ADMIN = {"user": {"name": "admin", "domain": {"name": "Default"}, "password": PASSWORD}}
 IN_ADMIN = {"project": {"name": "admin", "domain": DOMAIN}}
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
 
 
 def auth(scope: Any = None, **proofs: Any) -> dict[str, Any]:

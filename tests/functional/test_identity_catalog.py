@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +13,6 @@ from nova_lite.services.identity.catalog import Catalog
 from nova_lite.testing.cloud import Cloud, Facade
 
 UNKNOWN = "0" * 32
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
-
-
-@pytest.fixture
-def identity(cloud: Cloud) -> Facade:
-    return cloud.identity
 
 
 def make(identity: Facade, kind: str, status: int = 201, **values: Any) -> Any:
@@ -55,6 +41,7 @@ def test_our_own_apis_are_rows_with_the_address_of_the_client(identity: Facade) 
         ("compute", "nova"),
         ("image", "glance"),
         ("network", "neutron"),
+        ("placement", "placement"),
     }
     endpoints = identity.get(f"/v3/endpoints?service_id={named(identity, 'compute')['id']}")
     assert {one["url"] for one in endpoints["endpoints"]} == {"http://localhost/compute/v2.1"}
@@ -399,4 +386,5 @@ def test_only_the_admin_changes_the_catalog(cloud: Cloud, identity: Facade) -> N
         "compute",
         "image",
         "network",
+        "placement",
     ]

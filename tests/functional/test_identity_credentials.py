@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,13 +11,6 @@ import sqlalchemy as sa
 from nova_lite.db.models import Credential
 from nova_lite.testing.cloud import Cloud
 from tests.functional.identity_people import Json, Person, person
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
 
 
 @pytest.fixture

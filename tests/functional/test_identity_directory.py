@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +24,6 @@ from tests.functional.identity_site import (
     token,
     user_id,
 )
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
-
-
-@pytest.fixture
-def identity(cloud: Cloud) -> Facade:
-    return cloud.identity
-
-
-@pytest.fixture
-def joe(cloud: Cloud, identity: Facade) -> tuple[str, str, str]:
-    """A member of a project of his: ids of user and project, and a token."""
-    project = make(identity, "project", name="joes")["id"]
-    user = make(identity, "user", name="joe", password="secret-joe")["id"]
-    identity.put(f"/v3/projects/{project}/users/{user}/roles/{role_id(identity, 'member')}", None)
-    return user, project, cloud.token("joe", "secret-joe", "joes")
-
 
 # --- what all kinds have in common ----------------------------------------------------------------
 

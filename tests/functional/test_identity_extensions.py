@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,18 +12,6 @@ from nova_lite.testing.cloud import Cloud, Facade
 
 UNKNOWN = "0" * 32
 FILTER = "/v3/OS-EP-FILTER"
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
-
-
-@pytest.fixture
-def identity(cloud: Cloud) -> Facade:
-    return cloud.identity
 
 
 def make(identity: Facade, path: str, kind: str, status: int = 201, **values: Any) -> Any:
@@ -68,7 +54,7 @@ def test_a_group_of_endpoints_is_made_found_changed_and_removed(identity: Facade
     assert identity.get(f"{FILTER}/endpoint_groups")["endpoint_groups"] == [made]
     assert identity.get(f"{FILTER}/endpoint_groups?name=other")["endpoint_groups"] == []
     inside = identity.get(f"{path}/endpoints")["endpoints"]
-    assert len(inside) == 4 and {one["interface"] for one in inside} == {"public"}
+    assert len(inside) == 5 and {one["interface"] for one in inside} == {"public"}
     new = {"name": "inside", "description": "d", "filters": {"interface": "internal"}}
     changed = identity.patch(path, {"endpoint_group": new}, status=200)["endpoint_group"]
     assert changed == {**made, **new}
@@ -131,9 +117,9 @@ def test_a_project_sees_the_endpoints_of_its_groups(cloud: Cloud, identity: Faca
     assert only["interface"] == "public"
     # Others see everything still.
     others = cloud.services.catalog.entries("", user_id="u", project_id=UNKNOWN)
-    assert len(others) == 4
+    assert len(others) == 5
     identity.delete(path)
-    assert len(types(identity)) == 4
+    assert len(types(identity)) == 5
 
 
 def test_associations_are_of_what_there_is(cloud: Cloud, identity: Facade) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +9,6 @@ import pytest
 from nova_lite.testing.cloud import Cloud, Facade
 
 UNKNOWN = "0" * 32
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
-
-
-@pytest.fixture
-def identity(cloud: Cloud) -> Facade:
-    return cloud.identity
 
 
 @pytest.fixture

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from nova_lite.testing.cloud import Cloud, Facade
 from tests.functional.identity_site import (
@@ -19,18 +15,6 @@ from tests.functional.identity_site import (
     token,
     user_id,
 )
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
-
-
-@pytest.fixture
-def identity(cloud: Cloud) -> Facade:
-    return cloud.identity
 
 
 def tree(identity: Facade, *names: str, **values: Any) -> list[str]:

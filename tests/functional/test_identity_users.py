@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,27 +16,6 @@ from tests.functional.identity_site import (
     make,
     role_id,
 )
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(tmp_path, hosts=0)
-    yield cloud
-    cloud.close()
-
-
-@pytest.fixture
-def identity(cloud: Cloud) -> Facade:
-    return cloud.identity
-
-
-@pytest.fixture
-def joe(cloud: Cloud, identity: Facade) -> tuple[str, str, str]:
-    """A member of a project of his: ids of user and project, and a token."""
-    project = make(identity, "project", name="joes")["id"]
-    user = make(identity, "user", name="joe", password="secret-joe")["id"]
-    identity.put(f"/v3/projects/{project}/users/{user}/roles/{role_id(identity, 'member')}", None)
-    return user, project, cloud.token("joe", "secret-joe", "joes")
 
 
 def test_a_user_has_the_options_that_are_set(identity: Facade) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 import webob
@@ -12,6 +11,7 @@ from nova_lite.api.declare import Request, Resource, answer, json_of, render
 from nova_lite.api.image import filters, patches
 from nova_lite.api.image.asked import image_id, require
 from nova_lite.api.image.attributes import CREATE, FIELDS, SOMETIMES, TAG, WRITABLE, Json
+from nova_lite.api.image.paging import page_body
 from nova_lite.api.schema import thing, validate
 from nova_lite.services.image.images import NewImage
 
@@ -47,22 +47,7 @@ def index(request: Request) -> Json:
         limit=filters.limit(query, images.settings.max_limit),
         marker=filters.marker(query),
     )
-    body: Json = {
-        "images": [shown(image) for image in page],
-        "first": _link(request, None),
-        "schema": "/v2/schemas/images",
-    }
-    if more and page:
-        body["next"] = _link(request, page[-1].id)
-    return body
-
-
-def _link(request: Request, marker: UUID | None) -> str:
-    """This list from its beginning, or from behind `marker`; relative, as clients expect it."""
-    query = [(name, value) for name, value in request.GET.items() if name != "marker"]
-    if marker is not None:
-        query.append(("marker", str(marker)))
-    return "/v2/images" + (f"?{urlencode(query)}" if query else "")
+    return page_body(request, "images", page, more, shown)
 
 
 @IMAGES.on("POST", policy="add_image", status=201, body=CREATE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 import webob
@@ -14,6 +13,7 @@ from nova_lite.api.declare import Field, Request, Resource, answer, render
 from nova_lite.api.image import filters, patches
 from nova_lite.api.image.attributes import CREATE, WRITABLE, Json, time_of
 from nova_lite.api.image.images import require_visibility
+from nova_lite.api.image.paging import page_body
 from nova_lite.api.schema import thing, validate
 from nova_lite.domain.errors import Invalid, NotFound
 from nova_lite.services.image.images import NewImage
@@ -77,21 +77,7 @@ def index(request: Request) -> Json:
         limit=filters.limit(query, request.services.images.settings.max_limit),
         marker=filters.marker(query),
     )
-    body: Json = {
-        "tasks": [shown(task, BRIEF) for task in page],
-        "first": _link(request, None),
-        "schema": "/v2/schemas/tasks",
-    }
-    if more and page:
-        body["next"] = _link(request, page[-1].id)
-    return body
-
-
-def _link(request: Request, marker: UUID | None) -> str:
-    query = [(name, value) for name, value in request.GET.items() if name != "marker"]
-    if marker is not None:
-        query.append(("marker", str(marker)))
-    return "/v2/tasks" + (f"?{urlencode(query)}" if query else "")
+    return page_body(request, "tasks", page, more, lambda task: shown(task, BRIEF))
 
 
 @TASKS.on("POST", policy="tasks_api_access", status=201, body=TASK)
