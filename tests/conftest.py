@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite tests/golden from what the code says now; the diff is the review",
     )
+
+
+@pytest.fixture(autouse=True)
+def temporary_files_stay_where_they_were() -> Iterator[None]:
+    """A process that serves the API moves them for good; a test that plays one does not."""
+    before = tempfile.tempdir
+    yield
+    tempfile.tempdir = before
 
 
 @pytest.fixture

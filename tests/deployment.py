@@ -186,6 +186,7 @@ class Deployment:
             warnings.simplefilter("ignore")  # its own affair
             from openstackclient import shell
 
+            _forget_clouds()
             level = logging.root.level
             code = shell.main(list(arguments))
             logging.root.setLevel(level)
@@ -316,3 +317,12 @@ def secrets_in(text: str) -> list[str]:
     return re.findall(r"(?:gAAAA[\w-]{20,}|signature=\w+|:[^:@/\s]+@127)", text) + (
         [PASSWORD] if PASSWORD in text else []
     )
+
+
+def _forget_clouds() -> None:
+    """The client keeps its connections for as long as its process lives: to another cloud."""
+    from osc_lib import clientmanager
+
+    for known in vars(clientmanager.ClientManager).values():
+        if isinstance(known, clientmanager.ClientCache):
+            known._handle = None

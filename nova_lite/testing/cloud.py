@@ -7,10 +7,13 @@ each state, and can lose, double, delay or forge any message (`bus.faults`).
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ from nova_lite.domain.errors import HypervisorError
 from nova_lite.domain.specs import Role
 from nova_lite.network.fake import FakeHost, FakeNetwork
 from nova_lite.network.verbs import NetworkVerbs
+from nova_lite.operations.world import World
 from nova_lite.services.identity.identity import admin_context
 from nova_lite.testing.audit import leftovers, unfinished
 from nova_lite.testing.bus import PatientBus
@@ -65,6 +69,15 @@ class ComputeHost:
     name: str
     machine: Machine = field(default_factory=Machine)
     network: FakeHost = field(default_factory=FakeHost)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A cloud at one moment."""
+
+    content: sqlite3.Connection
+    time: dt.datetime
+    parts: Sequence[tuple[Any, str, Any]]
 
 
 class Cloud:
@@ -124,6 +137,11 @@ class Cloud:
         self.database.close()
 
     @cached_property
+    def _world(self) -> World:
+        """What every scheduler process begins with; to find its plug-ins takes a while."""
+        return wiring.world(self.config, self.keys, self.clock)
+
+    @cached_property
     def application(self) -> Application:
         return wiring.application(self.config, self.services)
 
@@ -131,22 +149,28 @@ class Cloud:
 
     def start_control(self) -> None:
         """A new scheduler process; what the one before knew is lost with it."""
-        world = wiring.world(self.config, self.keys, self.clock)
+        world = replace(self._world)  # another, that knows nothing of hosts yet
         self.control = Control(self.database, world, self.bus, random.Random(self.seed))
 
     def start_compute(self, host: str) -> None:
+        self._compute_worker(host)
+        self.bus.status(self._compute_status(host, started=True))
+
+    def _compute_worker(self, host: str) -> None:
         virt = FakeDriver(self.hosts[host].machine)
         network = FakeNetwork(self.hosts[host].network)
         verbs = ComputeVerbs(virt, network, self._upload)
         done = {str(id): guest.sequence for id, guest in virt.guests().items()}
         worker = Worker(host, verbs.verbs(), verbs.questions(), self.bus.report, done)
         self.bus.workers[Role.COMPUTE, host] = worker
-        self.bus.status(self._compute_status(host, started=True))
 
     def start_network(self) -> None:
+        self._network_worker()
+        self.bus.status(self._network_status(started=True))
+
+    def _network_worker(self) -> None:
         worker = Worker("net1", NetworkVerbs(self.network).verbs(), {}, self.bus.report)
         self.bus.workers[Role.NETWORK, "net1"] = worker
-        self.bus.status(self._network_status(started=True))
 
     def _upload(self, url: str, path: Path) -> None:
         """What a worker does by HTTP."""
@@ -190,6 +214,43 @@ class Cloud:
                 self.bus.status(self._compute_status(host, started=False))
             else:
                 self.bus.status(self._network_status(started=False))
+
+    # --- as it was ---------------------------------------------------------------------------
+
+    def picture(self) -> Picture:
+        """All there is, while nothing is under way; on SQLite only."""
+        assert not self.bus.waiting
+        content = sqlite3.connect(":memory:", check_same_thread=False)
+        self._copy(lambda database: database.backup(content))
+        parts = [(*part, copy.deepcopy(getattr(*part))) for part in self._parts()]
+        return Picture(content, self.clock.time, parts)
+
+    def show(self, picture: Picture) -> None:
+        """Everything is as it was then, but for the processes, which are new."""
+        self._copy(picture.content.backup)
+        self.clock.time = picture.time
+        for thing, name, value in picture.parts:
+            setattr(thing, name, copy.deepcopy(value))
+        self.bus.waiting.clear()
+        self.bus.sent.clear()
+        self.bus.workers.clear()
+        self.start_control()
+        for host in self.hosts:
+            self._compute_worker(host)
+        self._network_worker()
+
+    def _copy(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        with closing(self.database.engine.raw_connection()) as connection:
+            database = connection.driver_connection
+            assert isinstance(database, sqlite3.Connection)
+            work(database)
+
+    def _parts(self) -> Iterator[tuple[Any, str]]:
+        """What of the machines may change, as things and names of their attributes."""
+        for host in self.hosts.values():
+            yield from ((host.machine, name) for name in ("guests", "images", "_memory_mb_used"))
+        for network in (self.network.host, *(host.network for host in self.hosts.values())):
+            yield from ((network, name) for name in ("bridges", "plans", "filters"))
 
     # --- time -------------------------------------------------------------------------------
 
@@ -316,8 +377,10 @@ class Facade:
         if token:
             request.headers["X-Auth-Token"] = token
         if version:
-            request.headers["X-OpenStack-Nova-API-Version"] = version
-            request.headers["OpenStack-API-Version"] = f"compute {version}"
+            service = (self.prefix + path).split("/")[1]
+            request.headers["OpenStack-API-Version"] = f"{service} {version}"
+            if service == "compute":
+                request.headers["X-OpenStack-Nova-API-Version"] = version
         if body is not None:
             request.body = orjson.dumps(body)
             request.content_type = "application/json"

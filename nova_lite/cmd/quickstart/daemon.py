@@ -64,11 +64,15 @@ class Daemon:
         """Until it answers."""
         end = time.monotonic() + START
         while not self._answers():
-            if self.running() is None:
+            if self._has_ended():
                 raise Refusal(f"nova-all ended by itself:\n{self._last_words()}")
             if time.monotonic() > end:
                 raise Refusal(f"nova-all does not answer:\n{self._last_words()}")
             time.sleep(0.1)
+
+    def _has_ended(self) -> bool:
+        # Of a child we are told; its command line cannot be read while it is being replaced.
+        return self._child.poll() is not None if self._child else self.running() is None
 
     def stop(self) -> bool:
         """Whether there was anything to stop."""

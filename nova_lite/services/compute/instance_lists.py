@@ -131,6 +131,7 @@ NOT_SHOWN = {
     *("key_data", "files", "image_properties", "password"),
     *("operation_id", "sequence", "disk_image_id", "disk_generation"),
     *("rescue_image_id", "shelved_image_id"),
+    *("filters_wanted", "filters_applied", "filters_due_at"),
 }
 # As rows of lists have them.
 COLUMNS = [
