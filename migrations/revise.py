@@ -1,6 +1,6 @@
 """Write the revision that leads from the newest one to the models as they are now.
 
-    python migrations/revise.py 0002 "Instances know their host's rack"
+    python migrations/revise.py 0003 "Instances know their host's rack"
 
 It compares with an empty SQLite database that was brought up to date.  Read
 what it wrote: Alembic sees a renamed column as one dropped and one added.

@@ -17,7 +17,6 @@ from nova_lite.api import policy
 from nova_lite.api.schema import Schema, known_of, validate
 from nova_lite.context import RequestContext
 from nova_lite.domain.errors import (
-    Forbidden,
     Invalid,
     NotFound,
     NovaLiteError,
@@ -188,8 +187,8 @@ class Api:
 
     def _answer(self, request: Request) -> webob.Response:
         endpoint, arguments = self._find(request)
-        if endpoint.policy is not PUBLIC and not policy.allows(endpoint.policy, request):
-            raise Forbidden(f"Policy doesn't allow {endpoint.policy} to be performed.")
+        if endpoint.policy is not PUBLIC:
+            policy.require(endpoint.policy, request)
         if endpoint.query is not None:
             validate(endpoint.query, request.filters(), "query")
         if endpoint.body is not None:

@@ -1,4 +1,4 @@
-"""Every flow there is.  One module per flow; the generic attack runs on all of them."""
+"""Every flow there is; those that are alike are in one module.  The attack runs on all of them."""
 
 from nova_lite.operations.flow import Flow
 from nova_lite.operations.instance_create import INSTANCE_CREATE

@@ -106,7 +106,7 @@ def guest_spec(
 
 def nics_of(session: Session, instances: Iterable[UUID]) -> dict[UUID, list[Nic]]:
     """The NICs of each of these instances, and what they let through."""
-    found = {id: networks.ports_of(session, id) for id in instances}
+    found = networks.ports_of_all(session, instances)
     rules = rules_of(session, [port.id for ports in found.values() for port, _, _ in ports])
     return {
         id: [

@@ -23,7 +23,7 @@ from nova_lite.operations.world import World
 LOG = logging.getLogger(__name__)
 PROTECT = "guest.protect"
 RESEND_AFTER = dt.timedelta(seconds=5)
-BATCH = 100  # hosts told in one transaction
+BATCH = 100  # guests whose hosts are told in one transaction
 
 
 class Filters:

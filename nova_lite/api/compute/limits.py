@@ -8,7 +8,6 @@ from typing import Any
 from nova_lite.api import policy
 from nova_lite.api.declare import Field, Request, Resource, render
 from nova_lite.api.schema import thing
-from nova_lite.domain.errors import Forbidden
 from nova_lite.services.compute.quotas import Usage
 
 Json = dict[str, Any]
@@ -54,8 +53,8 @@ ABSOLUTE = (
 def show(request: Request) -> Json:
     context, other = request.context, request.GET.get("tenant_id")
     rule = "os_compute_api:limits:other_project"
-    if other not in (None, context.project_id) and not policy.allows(rule, request):
-        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+    if other not in (None, context.project_id):
+        policy.require(rule, request)
     usage: Mapping[str, Usage] = request.services.quotas.usage(
         context, other or context.project_id or ""
     )

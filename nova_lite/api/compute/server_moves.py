@@ -53,10 +53,15 @@ def migrate_to(request: Request, id: str, body: Json) -> None:
     request.services.deeds.migrate(request.context, uuid_of("Instance", id), host)
 
 
+def _check_forced(wanted: Json) -> None:
+    """Past the scheduler goes only who says where to."""
+    if boolean(wanted.get("force", False)) and wanted.get("host") is None:
+        raise Invalid("Can't force to a non-provided destination")
+
+
 def live_migrate(request: Request, id: str, body: Json) -> None:
     wanted = body["os-migrateLive"]
-    if boolean(wanted.get("force", False)) and wanted["host"] is None:
-        raise Invalid("Can't force to a non-provided destination")
+    _check_forced(wanted)
     host = _host(request, LIVE, wanted)
     request.services.deeds.live_migrate(request.context, uuid_of("Instance", id), host)
 
@@ -101,8 +106,7 @@ ADMIN_PASS: Schema = {"type": "string", "maxLength": 255}
 
 def _evacuate(request: Request, id: str, body: Json, *, stopped: bool = False) -> None:
     wanted = body["evacuate"]
-    if boolean(wanted.get("force", False)) and wanted.get("host") is None:
-        raise Invalid("Can't force to a non-provided destination")
+    _check_forced(wanted)
     request.services.deeds.evacuate(
         request.context, uuid_of("Instance", id), wanted.get("host"), stopped=stopped
     )

@@ -16,7 +16,7 @@ from nova_lite.api.compute.common import address_of
 from nova_lite.api.declare import FIRST, LATEST, Request, Version
 from nova_lite.api.schema import ANY, BOOLEAN, NAME, Schema, boolean, thing
 from nova_lite.api.schema import UUID as UUID_SCHEMA
-from nova_lite.domain.errors import Forbidden, Invalid
+from nova_lite.domain.errors import Invalid
 from nova_lite.services.compute.instance_references import NetworkRequest
 from nova_lite.services.compute.instances import MAX_TAGS, NewInstance
 
@@ -306,8 +306,8 @@ def _placement(request: Request, server: Json) -> tuple[str | None, str | None]:
         raise Invalid("Invalid availability_zone: it is ZONE, ZONE:HOST or ZONE:HOST:NODE.")
     zone, host = words[0] or None, words[1] or None if len(words) > 1 else None
     rule = "os_compute_api:servers:create:forced_host"
-    if host is not None and not policy.allows(rule, request):
-        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+    if host is not None:
+        policy.require(rule, request)
     return zone, host
 
 

@@ -283,8 +283,8 @@ def _filters(request: Request, view: str) -> Filters:
     if all_tenants is not None:
         said["all_projects"] = flag("all_tenants", all_tenants or "1")
         rule = f"os_compute_api:servers:{view}:get_all_tenants"
-        if said["all_projects"] and not policy.allows(rule, request):
-            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+        if said["all_projects"]:
+            policy.require(rule, request)
     return Filters(**said, equal=equal)
 
 

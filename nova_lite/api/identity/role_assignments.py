@@ -8,7 +8,7 @@ from nova_lite.api import policy
 from nova_lite.api.declare import Request, Resource
 from nova_lite.api.identity.words import flag, listing, url
 from nova_lite.domain.assignments import Assignment
-from nova_lite.domain.errors import Forbidden, Invalid
+from nova_lite.domain.errors import Invalid
 from nova_lite.domain.scopes import ALL, ScopeKind
 from nova_lite.services.identity.grants import Assignments, Filters
 
@@ -25,8 +25,8 @@ SCOPES = (
 @ASSIGNMENTS.on("GET", policy="identity:list_role_assignments")
 def index(request: Request) -> dict[str, Any]:
     filters = _filters(request)
-    if filters.subtree and not policy.allows(FOR_TREE, request):
-        raise Forbidden(f"Policy doesn't allow {FOR_TREE} to be performed.")
+    if filters.subtree:
+        policy.require(FOR_TREE, request)
     named = bool(flag(request, "include_names"))
     assignments = request.services.grants.list_assignments(request.context, filters, named=named)
     rendered = (_render(request, one, assignments) for one in assignments.found)

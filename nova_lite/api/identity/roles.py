@@ -12,7 +12,6 @@ from nova_lite.api.declare import Field, Request, Resource
 from nova_lite.api.identity.kinds import Kind
 from nova_lite.api.identity.words import DESCRIPTION, LABEL, OR_NULL, wanted
 from nova_lite.api.schema import Schema
-from nova_lite.domain.errors import Forbidden
 from nova_lite.services.identity.roles import options_of
 
 ROLES = Resource("/v3/roles")
@@ -76,5 +75,5 @@ def _find(request: Request, id: str, rule: str) -> Any:
 
 
 def _check(request: Request, rule: str, domain_id: str | None) -> None:
-    if domain_id and not policy.allows(rule, request):
-        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+    if domain_id:
+        policy.require(rule, request)

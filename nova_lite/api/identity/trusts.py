@@ -10,7 +10,7 @@ from nova_lite.api.identity import roles
 from nova_lite.api.identity.application_credentials import ROLE
 from nova_lite.api.identity.words import ID, OR_NULL, listing, member, moment, shape, texts, url
 from nova_lite.api.schema import Schema
-from nova_lite.domain.errors import Forbidden, NotFound
+from nova_lite.domain.errors import NotFound
 from nova_lite.services.identity.trusts import Trusted
 
 TRUSTS = Resource("/v3/OS-TRUST/trusts")
@@ -50,8 +50,8 @@ def index(request: Request) -> dict[str, Any]:
     sides = ("trustor_user_id", "trustee_user_id")
     asked = {side: request.GET[side] for side in sides if side in request.GET}
     rule = "identity:list_trusts_for_trustee" if asked else "identity:list_trusts"
-    if "trustor_user_id" not in asked and not policy.allows(rule, request):
-        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+    if "trustor_user_id" not in asked:
+        policy.require(rule, request)
     found = request.services.trusts.list(request.context, **asked)
     return listing(request, "trusts", (member(request, FIELDS, COLLECTION, t) for t in found))
 

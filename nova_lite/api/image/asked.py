@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from nova_lite.api import policy
-from nova_lite.api.declare import Request
-from nova_lite.domain.errors import Forbidden, NotFound, NovaLiteError
+from nova_lite.domain.errors import NotFound, NovaLiteError
 
 
 class UnsupportedMediaType(NovaLiteError):
@@ -27,9 +25,3 @@ def image_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotFound(f"No image found with ID {text}") from None
-
-
-def require(rule: str, request: Request) -> None:
-    """Raise Forbidden unless policy allows; for what only shows in the body or the query."""
-    if not policy.allows(rule, request):
-        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")

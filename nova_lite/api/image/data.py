@@ -9,7 +9,8 @@ import webob
 
 from nova_lite.api.declare import PUBLIC, Request, Resource
 from nova_lite.api.image import ranges
-from nova_lite.api.image.asked import LengthRequired, UnsupportedMediaType, image_id, require
+from nova_lite.api.image.asked import LengthRequired, UnsupportedMediaType, image_id
+from nova_lite.api.policy import require
 from nova_lite.domain.errors import Invalid
 from nova_lite.services.image.stores import CHUNK
 

@@ -9,9 +9,10 @@ import webob
 
 from nova_lite.api.declare import Request, Resource, answer, json_of, render
 from nova_lite.api.image import filters, patches
-from nova_lite.api.image.asked import image_id, require
+from nova_lite.api.image.asked import image_id
 from nova_lite.api.image.attributes import CREATE, FIELDS, SOMETIMES, TAG, WRITABLE, Json
 from nova_lite.api.image.paging import page_body
+from nova_lite.api.policy import require
 from nova_lite.api.schema import thing, validate
 from nova_lite.services.image.images import NewImage
 

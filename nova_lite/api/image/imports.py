@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from nova_lite.api.declare import Request, Resource
-from nova_lite.api.image.asked import image_id, require
+from nova_lite.api.image.asked import image_id
 from nova_lite.api.image.attributes import Json
 from nova_lite.api.image.tasks import FULL, shown
+from nova_lite.api.policy import require
 from nova_lite.api.schema import thing
 from nova_lite.domain.errors import Invalid
 from nova_lite.services.image.tasks import Asked

@@ -136,12 +136,12 @@ class Collection:
         ahead, behind = (back, forth) if listing.reverse else (forth, back)
         links = []
         if page.more:
-            links.append(self._link(request, listing, *ahead))
+            links.append(self._link(request, *ahead))
         if listing.marker:
-            links.append(self._link(request, listing, *behind))
+            links.append(self._link(request, *behind))
         return links
 
-    def _link(self, request: Request, listing: Listing, marker: UUID, reverse: bool) -> Json:
+    def _link(self, request: Request, marker: UUID, reverse: bool) -> Json:
         kept = [(k, v) for k, v in request.GET.items() if k not in ("marker", "page_reverse")]
         query = urlencode([*kept, ("marker", str(marker)), ("page_reverse", str(reverse))])
         url = f"{request.outside_url}/network/v2.0/{self.path or self.plural}?{query}"

@@ -94,5 +94,7 @@ def usage(request: Request) -> Json:
 
 @allocations.on("GET", "/{consumer}", policy="placement:allocations:list")
 def consumer(request: Request, consumer: str) -> Json:
-    found = request.services.providers.consumer(request.context, words.uuid_of(consumer))
+    found = request.services.providers.consumer(
+        request.context, words.uuid_of(consumer, "consumer")
+    )
     return {"allocations": {}} if found is None else render(CONSUMER, found, request.version)

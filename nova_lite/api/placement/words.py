@@ -80,10 +80,10 @@ def _queries(
         yield start, until, {**thing(), "properties": known, "patternProperties": patterns}
 
 
-def uuid_of(id: str) -> UUID:
-    """Raises NotFound for what no provider can be called."""
+def uuid_of(id: str, what: str = "resource provider") -> UUID:
+    """Raises NotFound for what no `what` can be called."""
     if not re.fullmatch(_UUID, id):
-        raise NotFound(f"No resource provider with uuid {id} found")
+        raise NotFound(f"No {what} with uuid {id} found")
     return UUID(id)
 
 

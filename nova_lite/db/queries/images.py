@@ -55,14 +55,14 @@ def forget(session: Session, image: UUID, now: dt.datetime) -> None:
 
 def backups(session: Session, project_id: str, instance: UUID, kind: str) -> Sequence[UUID]:
     """The backups of one kind (daily, weekly, ...) that an instance has, the newest first."""
-    found = session.execute(
-        sa.select(Image.id, Image.properties)
+    wanted = {"instance_uuid": str(instance), "image_type": "backup", "backup_type": kind}
+    return session.scalars(
+        sa.select(Image.id)
         .where(
             Image.owner == project_id,
             Image.deleted == sa.false(),
             Image.status == ImageStatus.ACTIVE,
+            *(Image.properties[name].as_string() == value for name, value in wanted.items()),
         )
         .order_by(Image.created_at.desc(), Image.id)
-    )
-    wanted = {"instance_uuid": str(instance), "image_type": "backup", "backup_type": kind}
-    return [id for id, properties in found if wanted.items() <= properties.items()]
+    ).all()

@@ -302,21 +302,31 @@ def release_ports(session: Session, ports: Iterable[UUID]) -> set[UUID]:
     return gone | {port.network_id for port in kept}
 
 
-def ports_of(session: Session, device: UUID) -> list[tuple[Port, Network, list[str]]]:
-    """The NICs of an instance in order, with their networks and fixed addresses."""
+Plugged = tuple[Port, Network, list[str]]
+"""A port with its network and its fixed addresses."""
+
+
+def ports_of(session: Session, device: UUID) -> list[Plugged]:
+    """The NICs of an instance in order."""
+    return ports_of_all(session, [device])[device]
+
+
+def ports_of_all(session: Session, devices: Iterable[UUID]) -> dict[UUID, list[Plugged]]:
+    """The NICs of each of these instances in order, in one statement."""
+    found: dict[UUID, dict[UUID, Plugged]] = {device: {} for device in devices}
     rows = session.execute(
         sa.select(Port, Network, FixedAddress.address)
         .join(Network, Network.id == Port.network_id)
         .outerjoin(FixedAddress, FixedAddress.port_id == Port.id)
-        .where(Port.device_id == str(device))
+        .where(Port.device_id.in_([str(device) for device in found]))
         .order_by(Port.order, Port.id, FixedAddress.offset)
         # A generation read earlier in this transaction is an old one.
         .execution_options(populate_existing=True)
     ).all()
-    found: dict[UUID, tuple[Port, Network, list[str]]] = {}
     for port, network, address in rows:
-        found.setdefault(port.id, (port, network, []))[2].extend([address] if address else [])
-    return list(found.values())
+        ports = found[UUID(port.device_id)]
+        ports.setdefault(port.id, (port, network, []))[2].extend([address] if address else [])
+    return {device: list(ports.values()) for device, ports in found.items()}
 
 
 def provide_on(session: Session, network: UUID, host: str) -> bool:

@@ -75,7 +75,7 @@ class NewInstance:
     name: str
     flavor_id: str
     image_id: UUID | None
-    networks: Sequence[NetworkRequest] | str = "any"  # or "auto", "none": see Instances._networks
+    networks: Sequence[NetworkRequest] | str = "any"  # or "auto", "none": see networks_for
     security_groups: Sequence[str] = ()  # names or ids; none: the default group
     key_name: str | None = None
     user_data: str | None = None  # base64, as it came
@@ -468,17 +468,10 @@ class Instances:
         self._begin(context, id, "instance.restore")
 
     @one_transaction
-    def _begin(
-        self,
-        context: RequestContext,
-        id: UUID,
-        kind: str,
-        task_state: str | None = None,
-        **args: Any,
-    ) -> None:
+    def _begin(self, context: RequestContext, id: UUID, kind: str) -> None:
         with self.database.write() as session:
             instance = ready(session, context, id, FLOWS[kind].action)
-            operations = begun(session, context, instance, kind, self.now(), task_state, **args)
+            operations = begun(session, context, instance, kind, self.now())
         self.wake(operations)
 
     def console_log(self, context: RequestContext, id: UUID, lines: int | None = None) -> str:

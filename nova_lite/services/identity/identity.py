@@ -345,7 +345,7 @@ class Identity(Directory):
     ) -> Bootstrapped:
         """Make what is needed to ask for anything more; may be said again.
 
-        The default domain, the roles of ROLES, and a user and a project with role
+        The default domain, the roles of BUILT_IN, and a user and a project with role
         admin on it and on the system.  Whatever is there stays as it is, but the
         user is enabled and has this password afterwards.
         """

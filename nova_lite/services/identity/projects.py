@@ -46,7 +46,7 @@ class Family:
 
     parents: Sequence[Project | Domain]
     below: Mapping[str, Sequence[Project]]
-    own: frozenset[str]  # those of them that the asker has a role on
+    own: frozenset[str]  # all projects that the asker has a role on
 
 
 class Projects(Domains):

@@ -1,8 +1,8 @@
 """What is said of images: made, shown, listed, changed, deleted.
 
 The life of an image is queued -> saving -> active, or with an import queued ->
-uploading -> importing -> active.  Its bytes are another matter (`image_data`,
-`image_imports`); whom it is shared with, too (`image_members`).
+uploading -> importing -> active.  Its bytes are another matter (`data`,
+`imports`); whom it is shared with, too (`members`).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Images:
         with self.database.read() as session:
             query = sa.select(*Image.__table__.c).where(*conditions(session, context, filters))
             if marker is not None:
-                _marker_must_bevisible(session, context, marker)
+                _marker_must_be_visible(session, context, marker)
                 place = sa.select(*(column for column, _ in keys)).where(Image.id == marker)
                 query = query.where(paging.behind(keys, session.execute(place).one()))
             rows = session.execute(query.order_by(*paging.order(keys)).limit(limit + 1)).all()
@@ -246,7 +246,7 @@ class Images:
 # --- parts ------------------------------------------------------------------------------------
 
 
-def _marker_must_bevisible(session: Session, context: RequestContext, marker: UUID) -> None:
+def _marker_must_be_visible(session: Session, context: RequestContext, marker: UUID) -> None:
     try:
         visible(session, context, marker)
     except NotFound:

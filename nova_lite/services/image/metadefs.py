@@ -131,11 +131,10 @@ class Metadefs:
             types = _entries(
                 session, [row.id for row in shown], MetadefEntry.kind == MetadefKind.RESOURCE_TYPE
             )
-        described = [
-            Described(row, [entry for entry in types if entry.namespace_id == row.id])
-            for row in shown
-        ]
-        return described, len(rows) > limit
+        of = {row.id: list[MetadefEntry]() for row in shown}
+        for entry in types:
+            of[entry.namespace_id].append(entry)
+        return [Described(row, of[row.id]) for row in shown], len(rows) > limit
 
     def get(self, context: RequestContext, namespace: str) -> Described:
         """A namespace with all that is in it."""

@@ -1,4 +1,4 @@
-"""Imports as they are asked for and looked at; `image_imports` carries them out.
+"""Imports as they are asked for and looked at; `imports` carries them out.
 
 What is asked for is a row; so it survives us, and any process can do it.
 """

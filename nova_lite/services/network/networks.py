@@ -2,7 +2,7 @@
 
 All that hosts must know of grows the network's generation; the network
 reconciler tells them.  Ports of instances are made and removed by the
-instances' own operations: here they can be looked at, and no more.
+instances' own operations, with their addresses; all else of them can be changed here.
 """
 
 from __future__ import annotations
