@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import gc
 import logging
-import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 
 from nova_lite.domain.specs import GuestSpec, to_json
 from nova_lite.testing.cloud import PASSWORD, Cloud
+from nova_lite.testing.haste import within
 from nova_lite.virt.fake import FakeDriver
 from tests.functional.image_site import qemu_image
 
@@ -146,9 +146,8 @@ def test_e7_json_that_is_meant_to_hurt_is_refused_cheaply(cloud: Cloud, body: by
     for call, path in ((cloud.compute, "/servers"), (cloud.image, "/v2/images")):
         call.get("/flavors" if call is cloud.compute else "/v2/images")  # all is imported
         json = {"Content-Type": "application/json"}
-        began = time.process_time()
-        call.call("POST", path, data=body, headers=json, status=400)
-        assert time.process_time() - began < 0.1
+        with within(0.2):
+            call.call("POST", path, data=body, headers=json, status=400)
 
 
 # --- H. floods --------------------------------------------------------------------------------
@@ -182,14 +181,12 @@ def test_h7_tokens_that_are_none_cost_little_and_leave_nothing_behind(cloud: Clo
         token = base64.urlsafe_b64encode(b"\x80" + b"%08d" % abs(i) * 20).decode()
         cloud.compute.call("GET", "/servers", token=token, status=401)
 
-    began = time.process_time()
-    for i in range(100):
-        guess(i)
-    assert time.process_time() - began < 100 * 0.01
+    with within(100 * 0.02):
+        for i in range(100):
+            guess(i)
     assert grown(guess, 1000) < 1000 * 20
-    began = time.process_time()
-    cloud.compute.call("GET", "/servers", token="g" * 1_000_000, status=401)
-    assert time.process_time() - began < 0.1
+    with within(0.2):
+        cloud.compute.call("GET", "/servers", token="g" * 1_000_000, status=401)
 
 
 # --- I. secrets -------------------------------------------------------------------------------

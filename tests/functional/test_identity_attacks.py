@@ -8,12 +8,12 @@ those of each; there are no signed requests yet that one could replay or change
 from __future__ import annotations
 
 import base64
-import time
 
 import pytest
 import sqlalchemy as sa
 
 from nova_lite.testing.cloud import Cloud
+from nova_lite.testing.haste import within
 from tests.functional.identity_people import Person, person
 
 
@@ -90,11 +90,10 @@ def test_secrets_count_to_their_last_letter(cloud: Cloud, joe: Person, length: i
 
 
 def test_f19_a_password_that_is_very_long_costs_nothing(joe: Person) -> None:
-    began = time.process_time()
-    for length in (5_000, 500_000):
-        user = {"id": joe.id, "password": "x" * length}
-        assert joe.refused(password={"user": user}) == 400
-    assert time.process_time() - began < 0.2
+    with within(0.5):
+        for length in (5_000, 500_000):
+            user = {"id": joe.id, "password": "x" * length}
+            assert joe.refused(password={"user": user}) == 400
 
 
 def test_a_token_with_one_letter_changed_is_none(cloud: Cloud, joe: Person) -> None:

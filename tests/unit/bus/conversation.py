@@ -15,6 +15,7 @@ from nova_lite.bus.messages import Command, HostStatus, Json, Report
 from nova_lite.bus.transport import AmqpBus
 from nova_lite.domain.errors import HypervisorError, RemoteFailure
 from nova_lite.domain.specs import Role
+from nova_lite.testing.haste import within
 
 
 class Scheduler:
@@ -151,13 +152,11 @@ class Conversation:
         bus.wake([uuid4()])
         until(lambda: scheduler.woken)
         time.sleep(0.5)  # connections settle
-        cpu = time.process_time()
-        time.sleep(2)
-        assert time.process_time() - cpu < 0.2
-        began = time.monotonic()
-        bus.wake([uuid4()])
-        until(lambda: len(scheduler.woken) == 2)
-        assert time.monotonic() - began < 1
+        with within(0.4, time.process_time):
+            time.sleep(2)
+        with within(2, time.monotonic):
+            bus.wake([uuid4()])
+            until(lambda: len(scheduler.woken) == 2)
 
     def test_a_question_is_answered(self, bus: AmqpBus, host: str, guests: Guests) -> None:
         answer = bus.call(Role.COMPUTE, host, "echo", {"id": "ü"}, timeout=10)
@@ -194,17 +193,15 @@ class Conversation:
         self, bus: AmqpBus, host: str, guests: Guests
     ) -> None:
         bus.call(Role.COMPUTE, host, "echo", {}, timeout=10)
-        began = time.monotonic()
-        with pytest.raises(RemoteFailure, match="did not answer in 0.5 seconds"):
+        late = pytest.raises(RemoteFailure, match="did not answer in 0.5 seconds")
+        with within(1.9, time.monotonic), late:
             bus.call(Role.COMPUTE, host, "sleep", {"seconds": 2}, timeout=0.5)
-        assert time.monotonic() - began < 1.9
         assert bus.call(Role.COMPUTE, host, "echo", {}, timeout=10) == {"echo": {}}
 
     def test_a_worker_that_is_not_there_does_not_answer(self, bus: AmqpBus, host: str) -> None:
-        began = time.monotonic()
-        with pytest.raises(RemoteFailure, match=f"nova-compute on {host} "):
+        nobody = pytest.raises(RemoteFailure, match=f"nova-compute on {host} ")
+        with within(5, time.monotonic), nobody:
             bus.call(Role.COMPUTE, host, "echo", {}, timeout=1)
-        assert time.monotonic() - began < 5
 
     def test_a_worker_that_is_busy_still_hears_and_answers(
         self, bus: AmqpBus, host: str, guests: Guests

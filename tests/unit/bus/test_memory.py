@@ -11,6 +11,7 @@ import kombu
 import pytest
 
 from nova_lite.bus import memory
+from nova_lite.testing.haste import within
 
 
 @pytest.fixture
@@ -54,9 +55,9 @@ def test_who_sleeps_is_woken_at_once(connection: kombu.Connection) -> None:
     queue = a_queue()
     _, heard = hear(connection, queue)
     threading.Timer(0.3, say, ("hello", queue.exchange.name, queue.routing_key)).start()
-    began = time.monotonic()
-    connection.drain_events(timeout=10)
-    assert heard == ["hello"] and time.monotonic() - began < 2
+    with within(5, time.monotonic):
+        connection.drain_events(timeout=10)
+    assert heard == ["hello"]
 
 
 def test_a_message_between_two_waits_is_not_missed(connection: kombu.Connection) -> None:
@@ -71,11 +72,10 @@ def test_a_message_between_two_waits_is_not_missed(connection: kombu.Connection)
 
 def test_waiting_ends_when_it_shall_and_costs_nothing(connection: kombu.Connection) -> None:
     hear(connection, a_queue())
-    wall, cpu = time.monotonic(), time.thread_time()
-    with pytest.raises(TimeoutError):
+    began = time.monotonic()
+    with within(0.1), pytest.raises(TimeoutError):
         connection.drain_events(timeout=0.5)
-    assert 0.4 < time.monotonic() - wall < 3
-    assert time.thread_time() - cpu < 0.05
+    assert 0.4 < time.monotonic() - began < 5
     with pytest.raises(TimeoutError):
         connection.drain_events(timeout=0)
 

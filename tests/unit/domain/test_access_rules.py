@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from nova_lite.domain.access_rules import AccessRule, Asked, matches, permitted
+from nova_lite.testing.haste import within
 
 
 @pytest.mark.parametrize(
@@ -61,6 +60,5 @@ def test_what_a_token_is_worth_can_always_be_asked() -> None:
 
 
 def test_no_pattern_takes_long() -> None:
-    began = time.process_time()
-    assert not matches("/" + "**a" * 70, "/" + "a" * 2000 + "b")
-    assert time.process_time() - began < 5
+    with within(5):
+        assert not matches("/" + "**a" * 70, "/" + "a" * 2000 + "b")
