@@ -27,6 +27,12 @@ class Unauthorized(NovaLiteError):
     status = 401
 
 
+class NotProvided(NovaLiteError):
+    """What the API knows, and no driver of ours does; clients can do without."""
+
+    status = 501
+
+
 class Forbidden(NovaLiteError):
     """Who asks is known, and may not."""
 

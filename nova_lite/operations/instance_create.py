@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
+from nova_lite.db.models import COMPUTE
 from nova_lite.db.queries import hosts, networks
 from nova_lite.domain.errors import Conflict
 from nova_lite.domain.states import Action, PowerState, VmState
@@ -38,7 +39,7 @@ def addresses(context: StepContext) -> None:
     generations = {}
     groups = operation.args.get("groups")
     for i, wanted in enumerate(operation.args.get("networks", [])):
-        network, owner = UUID(wanted["network"]), f"compute:{instance.zone}"
+        network, owner = UUID(wanted["network"]), f"{COMPUTE}{instance.zone}"
         if wanted.get("port"):
             port = UUID(wanted["port"])
             tag = wanted.get("tag")

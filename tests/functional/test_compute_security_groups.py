@@ -184,9 +184,10 @@ def test_groups_are_made_listed_changed_and_deleted(site: Site, alice: Person, o
     (inside, _) = default["rules"]  # of both kinds of addresses
     assert inside["group"] == {"tenant_id": alice.project, "name": "default"}
     assert (inside["ip_range"], inside["ip_protocol"], inside["from_port"]) == ({}, None, None)
-    body = {"security_group": {"name": " www ", "description": "other"}}
+    body = {"security_group": {"name": " www ", "description": " other "}}
     changed = site.compute.put(path, body, **old)["security_group"]
-    assert (changed["name"], changed["description"]) == ("www", "other")
+    assert (changed["name"], changed["description"]) == (" www ", " other ")  # as it was said
+    site.compute.put(path, {"security_group": {"name": "www", "description": ""}}, **old)
     server = site.running(alice, security_groups=[{"name": "www"}])
     site.refused(400, "DELETE", path, **old)  # in use
     site.compute.call("DELETE", f"/servers/{server}", status=204, **by(alice))

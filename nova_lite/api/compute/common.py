@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -82,6 +82,18 @@ def moment(name: str, text: str) -> dt.datetime:
         return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise Invalid(f"Invalid input for query parameters {name}. Value: {text}.") from None
+
+
+def span(said: Mapping[str, str]) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """`changes-since` and `changes-before`.  Raises Invalid where one is no time, or time flies
+    backwards."""
+    since, before = (
+        moment(name, said[name]) if name in said else None
+        for name in ("changes-since", "changes-before")
+    )
+    if since is not None and before is not None and since > before:
+        raise Invalid("The value of changes-since must be less than or equal to changes-before.")
+    return since, before
 
 
 def uuid_of(what: str, id: str) -> UUID:

@@ -6,7 +6,7 @@ from typing import Any
 
 from nova_lite.api.declare import Request, Resource
 from nova_lite.api.schema import Schema, thing
-from nova_lite.domain.errors import NovaLiteError
+from nova_lite.domain.errors import NotProvided
 from nova_lite.domain.specs import Role
 
 Json = dict[str, Any]
@@ -17,12 +17,6 @@ _SWITCH: Schema = {
     "enum": [f(word) for word in ("enable", "disable") for f in (str, str.title, str.upper)]
 }
 UPDATE = {**thing(status=_SWITCH, maintenance_mode=_SWITCH), "minProperties": 1}
-
-
-class NotSupported(NovaLiteError):
-    """What no hypervisor of ours does to its host."""
-
-    status = 501
 
 
 @hosts.on("GET", policy=POLICY + "list", until=UNTIL)
@@ -73,7 +67,7 @@ def update(request: Request, name: str, body: Json) -> Json:
     """Let the host have new servers, or not."""
     request.services.hosts.usage(request.context, name)
     if "maintenance_mode" in body:
-        raise NotSupported("Virt driver does not implement host maintenance mode.")
+        raise NotProvided("Virt driver does not implement host maintenance mode.")
     enabled = body["status"].lower() == "enable"
     request.services.hosts.configure(
         request.context, name, Role.COMPUTE, disabled=not enabled, disabled_reason=None
@@ -86,4 +80,4 @@ def update(request: Request, name: str, body: Json) -> Json:
 @hosts.on("GET", "/{name}/reboot", policy=POLICY + "reboot", until=UNTIL)
 def power(request: Request, name: str) -> Json:
     request.services.hosts.usage(request.context, name)
-    raise NotSupported("Virt driver does not implement host power management.")
+    raise NotProvided("Virt driver does not implement host power management.")

@@ -14,7 +14,7 @@ from nova_lite.api.compute.common import ABSENT, Page, flag, next_link, page_of,
 from nova_lite.api.compute.services import uuid
 from nova_lite.api.declare import Field, Request, Resource, render
 from nova_lite.api.schema import Schema, thing
-from nova_lite.domain.errors import Invalid, NotFound, NovaLiteError
+from nova_lite.domain.errors import Invalid, NotFound, NotProvided
 
 Json = dict[str, Any]
 hypervisors = Resource("/v2.1/os-hypervisors")
@@ -96,12 +96,6 @@ STATISTICS = (
     Field("running_vms", lambda totals: totals["instances"]),
     Field("current_workload", lambda totals: totals["workload"]),
 )
-
-
-class NotProvided(NovaLiteError):
-    """What Nova has, if its driver does; clients ask for it and can do without."""
-
-    status = 501
 
 
 LIST = "os_compute_api:os-hypervisors:list"

@@ -13,17 +13,16 @@ from typing import Any
 from nova_lite.api import policy
 from nova_lite.api.compute.common import (
     ABSENT,
-    moment,
     next_link,
     page_of,
     precise,
     render_all,
+    span,
     uuid_of,
 )
 from nova_lite.api.compute.server_views import host_id
 from nova_lite.api.declare import FIRST, LATEST, Field, Request, Resource, Version
 from nova_lite.api.schema import Schema, thing
-from nova_lite.domain.errors import Invalid
 
 Json = dict[str, Any]
 actions = Resource("/v2.1/servers/{id}/os-instance-actions")
@@ -83,13 +82,8 @@ def index(request: Request, id: str, deleted: bool) -> Json:
 
 def page(request: Request, id: str) -> Json:
     """The same in pages, of a span of time."""
-    asked, query = page_of(request), request.GET
-    since, before = (
-        moment(name, query[name]) if name in query else None
-        for name in ("changes-since", "changes-before")
-    )
-    if since is not None and before is not None and since > before:
-        raise Invalid("The value of changes-since must be less than or equal to changes-before.")
+    asked = page_of(request)
+    since, before = span(request.GET)
     found = request.services.instances.actions(
         request.context,
         uuid_of("Instance", id),

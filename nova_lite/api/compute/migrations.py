@@ -9,17 +9,16 @@ from nova_lite.api import policy
 from nova_lite.api.compute.common import (
     ABSENT,
     Links,
-    moment,
     next_link,
     page_of,
     precise,
     render_all,
+    span,
     uuid_of,
 )
 from nova_lite.api.declare import FIRST, LATEST, Field, Request, Resource
 from nova_lite.api.schema import NONE, Schema, one, thing
 from nova_lite.api.schema import UUID as ID
-from nova_lite.domain.errors import Invalid
 from nova_lite.services.compute.migrations import LIVE, UNDER_WAY, Filters, Migrations
 
 Json = dict[str, Any]
@@ -127,12 +126,7 @@ def _list(request: Request, *, limited: bool) -> tuple[list[Json], Any, Any]:
     equal: Json = {EQUAL[name]: text for name, text in said.items() if name in EQUAL}
     if "instance_uuid" in said:
         equal["instance_id"] = uuid_of("Instance", said["instance_uuid"])
-    since, before = (
-        moment(name, said[name]) if name in said else None
-        for name in ("changes-since", "changes-before")
-    )
-    if since is not None and before is not None and since > before:
-        raise Invalid("The value of changes-since must be less than or equal to changes-before.")
+    since, before = span(said)
     rule = "os_compute_api:os-migrations:index"
     mine = request.context.project_id
     everything = policy.allows(f"{rule}:all_projects", request)

@@ -117,9 +117,9 @@ def _id(id: str | int) -> UUID:
 
 def _said(body: Json) -> dict[str, str]:
     group = body["security_group"]
-    said = {"name": group["name"].strip()}
+    said = {"name": group["name"]}
     if group.get("description") is not None:
-        said["description"] = group["description"].strip()
+        said["description"] = group["description"]
     return said
 
 

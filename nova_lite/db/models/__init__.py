@@ -35,7 +35,7 @@ from nova_lite.db.models.metadef import (
     MetadefNamespace,
     MetadefResourceType,
 )
-from nova_lite.db.models.network import FixedAddress, Network, NetworkHost, Port, Subnet
+from nova_lite.db.models.network import COMPUTE, FixedAddress, Network, NetworkHost, Port, Subnet
 from nova_lite.db.models.operation import UNFINISHED, Operation, OperationEvent, OperationStatus
 from nova_lite.db.models.quota import QuotaLimit
 from nova_lite.db.models.security_group import (
@@ -53,6 +53,7 @@ for table in Base.metadata.tables.values():
         table.dialect_options[dialect]["collate"] = "utf8mb4_bin"
 
 __all__ = [
+    "COMPUTE",
     "FLAVOR",
     "UNFINISHED",
     "AccessRule",

@@ -53,6 +53,10 @@ class Subnet(Base):
     updated_at: Mapped[dt.datetime]
 
 
+COMPUTE = "compute:"
+"""How `device_owner` of a port begins that is an instance's; its zone comes next."""
+
+
 class Port(Base):
     """A place on a network: a MAC address and what it may call itself."""
 

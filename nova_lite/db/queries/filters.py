@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.db.base import rows_changed
 from nova_lite.db.models import (
+    COMPUTE,
     Instance,
     Port,
     PortSecurityGroup,
@@ -57,7 +58,7 @@ def changed(session: Session, groups: Collection[UUID]) -> None:
 
 def ports_changed(session: Session, ports: Collection[UUID]) -> None:
     """Say that what these ports let through changes."""
-    mine = (Port.id.in_(list(ports)), Port.device_owner.startswith("compute:"))
+    mine = (Port.id.in_(list(ports)), Port.device_owner.startswith(COMPUTE))
     want(
         session,
         [UUID(device) for device in session.scalars(sa.select(Port.device_id).where(*mine))],
@@ -112,7 +113,7 @@ def spread(session: Session) -> None:
         sa.select(Port.device_id)
         .join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
         .where(
-            Port.device_owner.startswith("compute:"),
+            Port.device_owner.startswith(COMPUTE),
             PortSecurityGroup.group_id.in_({note.group_id for note in notes}),
         )
     )

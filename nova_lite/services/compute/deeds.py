@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.engine import Database, one_transaction
-from nova_lite.db.models import FLAVOR, Flavor, Host, Instance, Service
+from nova_lite.db.models import Flavor, Host, Instance, Service
 from nova_lite.db.queries import hosts
 from nova_lite.domain.errors import Conflict, Invalid, InvalidState, NotFound
 from nova_lite.domain.specs import Role
@@ -26,6 +26,7 @@ from nova_lite.services.compute.instance_access import begun, ready
 from nova_lite.services.compute.instance_references import (
     bootable_image,
     check_room,
+    copied,
     flavor_for,
     image_for,
     key_for,
@@ -139,7 +140,7 @@ class Deeds:
                 instance,
                 "instance.resize",
                 self.now(),
-                flavor=_copied(flavor),
+                flavor=copied(flavor),
                 **_disk_of_its_image(session, instance, flavor),
             )
         self.wake(operations)
@@ -257,12 +258,6 @@ def _said(**args: Any) -> dict[str, Any]:
 
 def _host(session: Session, name: str) -> Host | None:
     return session.scalar(sa.select(Host).where(Host.name == name))
-
-
-def _copied(flavor: Flavor) -> dict[str, Any]:
-    """The columns that an instance has of its flavor."""
-    instead = {"flavor_id": "flavorid", "flavor_name": "name"}
-    return {name: getattr(flavor, instead.get(name, name)) for name in FLAVOR}
 
 
 def _check_flavor(instance: Instance, flavor: Flavor) -> None:

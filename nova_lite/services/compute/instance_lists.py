@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
-from nova_lite.db.models import FixedAddress, Instance, Port
+from nova_lite.db.models import COMPUTE, FixedAddress, Instance, Port
 from nova_lite.domain.states import PowerState, VmState
 from nova_lite.services import paging
 from nova_lite.services.compute.instance_references import project_of
@@ -117,7 +117,7 @@ def _with_address(session: Session, context: RequestContext, filters: Filters) -
     query = (
         sa.select(Port.device_id)
         .join(FixedAddress, FixedAddress.port_id == Port.id)
-        .where(Port.device_owner.startswith("compute:"))
+        .where(Port.device_owner.startswith(COMPUTE))
         .where(matches(FixedAddress.__table__.c.address, filters.address))
     )
     if not (filters.all_projects and context.is_admin):

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.context import RequestContext
 from nova_lite.db.models import (
+    FLAVOR,
     Flavor,
     Host,
     Image,
@@ -61,6 +62,12 @@ def flavor_for(session: Session, context: RequestContext, flavor_id: str) -> Fla
     if flavor.disabled:
         raise Invalid(f"Flavor {flavor_id} could not be found.")
     return flavor
+
+
+def copied(flavor: Flavor) -> dict[str, Any]:
+    """The columns that an instance has of its flavor."""
+    instead = {"flavor_id": "flavorid", "flavor_name": "name"}
+    return {name: getattr(flavor, instead.get(name, name)) for name in FLAVOR}
 
 
 def check_room(session: Session, zone: str | None, host: str | None) -> None:

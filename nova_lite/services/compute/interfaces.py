@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from nova_lite.context import RequestContext
 from nova_lite.db.base import rows_changed
 from nova_lite.db.engine import Database, one_transaction
-from nova_lite.db.models import FixedAddress, Instance, Port
+from nova_lite.db.models import COMPUTE, FixedAddress, Instance, Port
 from nova_lite.db.queries import networks, security_groups
 from nova_lite.domain.errors import Conflict, Invalid, NoMoreAddresses, NotFound
 from nova_lite.domain.states import Action
@@ -24,7 +24,7 @@ from nova_lite.services.compute.instance_references import (
     networks_for,
 )
 from nova_lite.services.compute.quotas import Quotas
-from nova_lite.services.network.networks import COMPUTE, PORTS
+from nova_lite.services.network.networks import PORTS
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from nova_lite.context import RequestContext
 from nova_lite.db.base import insert_if_absent
 from nova_lite.db.engine import Database, one_transaction
 from nova_lite.db.models import (
+    COMPUTE,
     FixedAddress,
     Host,
     Instance,
@@ -44,7 +45,6 @@ from nova_lite.services.listing import Condition, Listed, Listing
 from nova_lite.services.network import port_security
 
 FLAT, FLAT_DHCP = "flat", "flatdhcp"
-COMPUTE = "compute:"  # how the owner of an instance's port begins
 AGENTS = UUID("6f0d5cd0-6a1b-4d6e-9f5c-0d6f5d1b3a52")  # namespace of the agents' ids
 
 
