@@ -88,10 +88,10 @@ def database(config: cfg.ConfigOpts) -> Database:
 def world(config: cfg.ConfigOpts, keys: Keys, now: Clock = now) -> World:
     """What operations decide with."""
     group = config.scheduler
-    policy = scheduler_settings(config)
-    scheduler = load_scheduler(group.driver, policy, random.Random())
+    preferences = scheduler_settings(config)
+    scheduler = load_scheduler(group.driver, preferences, random.Random())
     settings = Settings(
-        ratios=policy.ratios,
+        ratios=preferences.ratios,
         max_attempts=group.max_attempts,
         service_down_time=dt.timedelta(seconds=config.service_down_time),
         shutdown_timeout=config.compute.shutdown_timeout,

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from nova_lite.bus.messages import Command
 from nova_lite.db.models import (
+    COMPUTE,
     Allocation,
     FixedAddress,
     Image,
@@ -143,7 +144,7 @@ def _a_port(cloud: Cloud, instance: Instance) -> dict[str, Any]:
             session.scalars(sa.select(Network.id)).one(),
             project_id=instance.project_id,
             device_id=str(instance.id),
-            device_owner="compute:nova",
+            device_owner=f"{COMPUTE}nova",
             order=1,
             now=cloud.clock(),
         )
@@ -435,7 +436,8 @@ class Arena:
         self.flows[flow.kind] = dataclasses.replace(flow, steps=steps)
 
     def wrap_step(self, at: int, **parts: Any) -> None:
-        flow = self.scenario.flow
+        """Put other parts into one step of the flow as it is by now."""
+        flow = self.flows[self.scenario.flow.kind]
         steps = list(flow.steps)
         steps[at] = dataclasses.replace(steps[at], **parts)
         self.flows[flow.kind] = dataclasses.replace(flow, steps=tuple(steps))

@@ -6,7 +6,6 @@ every n there is.  Afterwards nothing may be stuck, left over, or double.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import random
 import sqlite3
@@ -52,6 +51,10 @@ def _raise(error: BaseException) -> Callable[[], None]:
     return happen
 
 
+def _refused(context: StepContext) -> None:
+    raise RemoteFailure("no luck")
+
+
 def repeat_every_step(arena: Arena, n: int) -> bool | None:
     """Everything is done twice, and undone twice."""
     if n:
@@ -76,7 +79,7 @@ def fail_each_step(arena: Arena, n: int) -> bool | None:
         return None
     if arena.scenario.flow.insists or arena.scenario.flow.steps[n].insists:
         return fail_each_step_once(arena, n)
-    arena.wrap_step(n, do=lambda context: _raise(RemoteFailure("no luck"))())
+    arena.wrap_step(n, do=_refused)
     return True
 
 
@@ -123,11 +126,7 @@ def fail_then_fail_to_undo(arena: Arena, n: int) -> bool | None:
             raise RemoteFailure("still busy")
 
     arena.wrap_step(n, undo=stubborn)
-    steps = list(arena.flows[flow.kind].steps)
-    steps[last] = dataclasses.replace(
-        steps[last], do=lambda context: _raise(RemoteFailure("no luck"))()
-    )
-    arena.flows[flow.kind] = dataclasses.replace(flow, steps=tuple(steps))
+    arena.wrap_step(last, do=_refused)
     return True
 
 
@@ -149,14 +148,10 @@ def crash_at_each_commit(arena: Arena, n: int) -> bool | None:
 
 def crash_at_each_commit_of_a_failing_flow(arena: Arena, n: int) -> bool | None:
     """The same on the way back."""
-    flow, last = arena.scenario.flow, last_that_may_fail(arena.scenario.flow)
+    last = last_that_may_fail(arena.scenario.flow)
     if last < 0 or crash_at_each_commit(arena, n) is None:
         return None
-    steps = list(arena.flows[flow.kind].steps)
-    steps[last] = dataclasses.replace(
-        steps[last], do=lambda context: _raise(RemoteFailure("no luck"))()
-    )
-    arena.flows[flow.kind] = dataclasses.replace(flow, steps=tuple(steps))
+    arena.wrap_step(last, do=_refused)
     return True
 
 

@@ -38,7 +38,7 @@ def _grouped(name: str) -> str:
 )
 def index(request: Request) -> Json:
     asked = _amounts(request)
-    apart = request.GET.get("group_policy") == "isolate" and _groups(request) > 1
+    apart = _groups(request) > 1 and request.GET["group_policy"] == "isolate"
     wanted = _wanted(request, asked)
     # A host has no parts, so two groups cannot be on two of them.
     found = [] if apart else request.services.providers.providers(request.context, wanted)
@@ -112,7 +112,6 @@ def _groups(request: Request) -> int:
 
 
 def _wanted(request: Request, amounts: Amounts) -> Wanted:
-    _groups(request)
     required, forbidden = frozenset[str](), frozenset[str]()
     for values in words.all_of(request, "required").values():
         more, less = words.traits(values[0])

@@ -146,7 +146,7 @@ class Providers:
 
     def promised(self, context: RequestContext, id: UUID) -> Mapping[UUID, Amounts]:
         """Instance -> what one provider has promised it.  Raises NotFound."""
-        name = self.provider(context, id).name
+        name = self.hosts.hypervisor(context, id).name
         with self.database.read() as session:
             rows = session.execute(_allocations().where(Allocation.host == name))
             return {row.instance_id: amounts_of(row) for row in rows}

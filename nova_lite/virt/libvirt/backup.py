@@ -50,8 +50,9 @@ def copy(domain: Any, target: str, to: Path, clock: Clock) -> bool:
         # Of a guest that goes off in the middle of it anything may be said, and before it is off.
         why = str(error)
         for _ in range(GOING_OFF_POLLS):
-            if domain.isActive():
-                clock.sleep(POLL)
+            if not domain.isActive():
+                break
+            clock.sleep(POLL)
     if domain.isActive():
         raise HypervisorError(f"Disk {target} of {domain.name()} could not be copied: {why}")
     return False
